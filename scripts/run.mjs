@@ -1,0 +1,87 @@
+// Entry of every `npm run` command: brings pnpm, dependencies and build up to date, then runs the command.
+// Plain JavaScript without dependencies, because it runs before anything is installed.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const bin = (name) => join(root, 'node_modules', '.bin', name);
+
+function fail(message) {
+  console.error(`pageferry: ${message}`);
+  process.exit(1);
+}
+
+function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
+  if (result.error) fail(`${command} could not be started: ${result.error.message}`);
+  if (result.status !== 0) process.exit(result.status ?? 1);
+}
+
+/** Installs with the pinned pnpm, unless node_modules was made from this very lockfile. */
+function install() {
+  const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const hash = createHash('sha256');
+  hash.update(process.version);
+  for (const file of ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml'])
+    hash.update(readFileSync(join(root, file)));
+  const stamp = hash.digest('hex');
+  const stampFile = join(root, 'node_modules', '.pageferry-install');
+  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
+  run('npx', ['--yes', packageManager, 'install', '--frozen-lockfile'], {
+    env: { ...process.env, CI: 'true' },
+  });
+  writeFileSync(stampFile, stamp);
+}
+
+function build() {
+  const kernel = join(root, 'packages/xbzrle/dist/xbzrle.wasm');
+  mkdirSync(dirname(kernel), { recursive: true });
+  run(process.execPath, [join(root, 'scripts/build-kernel.mjs')]);
+  run(bin('tsc'), ['-b']);
+}
+
+function prepare() {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < 20) fail(`Node ${process.versions.node} is too old; Node 20 or later is needed.`);
+  install();
+  build();
+}
+
+/** Compiled tests below the folders given; tests run as they ship, from dist. */
+function testFiles(folders) {
+  return folders.flatMap((folder) => {
+    const dist = join(root, folder, 'dist/test');
+    if (!existsSync(dist)) return [];
+    return readdirSync(dist, { recursive: true })
+      .filter((file) => file.endsWith('.test.js'))
+      .map((file) => relative(root, join(dist, file)));
+  });
+}
+
+const packageFolders = () => readdirSync(join(root, 'packages')).map((name) => `packages/${name}`);
+const tap = (files, args) => run(bin('tap'), ['run', ...args, ...files]);
+const extra = process.argv.slice(3);
+const unit = () => tap(extra.length > 0 ? extra : testFiles(packageFolders()), ['--jobs=2']);
+const e2e = () => tap(extra.length > 0 ? extra : testFiles(['e2e']), ['--jobs=1', '--timeout=240']);
+const script = (name) => run(process.execPath, [join(root, `scripts/dist/src/${name}.js`), ...extra]);
+
+const commands = {
+  install: () => install(),
+  build: () => prepare(),
+  'test:unit': () => (prepare(), unit()),
+  'test:e2e': () => (prepare(), e2e()),
+  test: () => (prepare(), unit(), e2e()),
+  lint: () => (prepare(), run(bin('oxlint'), ['--type-aware', '--deny-warnings'])),
+  format: () => (install(), run(bin('prettier'), ['--write', '.'])),
+  'format:check': () => (install(), run(bin('prettier'), ['--check', '.'])),
+  demo: () => (prepare(), script('demo')),
+  bench: () => (prepare(), script('bench')),
+  'bench:seed': () => (prepare(), script('bench-seed')),
+};
+
+const command = commands[process.argv[2] ?? ''];
+if (!command) fail(`usage: node scripts/run.mjs <${Object.keys(commands).join('|')}>`);
+command();
