@@ -1,1 +1,12 @@
-export {};
+export * from './api.ts';
+export * from './control-message.ts';
+export * from './errors.ts';
+export * from './frame.ts';
+export * from './limits.ts';
+export * from './parameters.ts';
+export * from './preamble.ts';
+export * from './problem.ts';
+export * from './routes.ts';
+export * from './status.ts';
+export * from './tcp-address.ts';
+export * from './unsupported.ts';

@@ -1,0 +1,182 @@
+/**
+ * The bodies and answers of the management API, and its route table.
+ * Invariant: a body that passes its schema is complete (defaults filled in) and has no field that does nothing;
+ * whatever is unknown is an error. Keys are QMP's, kebab-case, units bytes and milliseconds.
+ */
+import { z } from 'zod';
+import {
+  CACHE_BYTES_MAX,
+  cacheSizeBytes,
+  incomingParameters,
+  liveParameters,
+  migrationParameters,
+} from './parameters.ts';
+import { socketAddress, warning } from './status.ts';
+import { parseTcpAddress } from './tcp-address.ts';
+
+export const BLOCK_ID_MAX_BYTES = 255;
+export const API_BLOCKS_MAX = 64;
+const PATH_MAX_BYTES = 4095;
+
+const blockId = z
+  .string()
+  .regex(/^[\x20-\x7e]+$/, { error: 'must be printable ASCII, not empty' })
+  .max(BLOCK_ID_MAX_BYTES, { error: `must be at most ${BLOCK_ID_MAX_BYTES} bytes` });
+
+const imagePath = z
+  .string()
+  .regex(/^\/[^\0]*$/, { error: 'must be an absolute path' })
+  .max(PATH_MAX_BYTES);
+
+/** `tcp:HOST:PORT` to connect to, so not port 0. */
+const uri = z.string().refine((text) => (parseTcpAddress(text)?.port ?? 0) > 0, {
+  error: 'must be tcp:HOST:PORT with a port from 1 to 65535 (an IPv6 host in brackets)',
+});
+
+/** `tcp:HOST:PORT` to listen on; port 0 takes any. */
+const listen = z.string().refine((text) => parseTcpAddress(text) !== undefined, {
+  error: 'must be tcp:HOST:PORT (an IPv6 host in brackets; port 0 takes any)',
+});
+
+const sourceBlock = z.strictObject({ id: blockId, path: imagePath });
+const destinationBlock = z.strictObject({
+  id: blockId,
+  path: imagePath,
+  /** Make the file, with the source's size; only for guests that the daemon starts. It must not exist yet. */
+  create: z.boolean().default(false),
+});
+export type SourceBlock = z.output<typeof sourceBlock>;
+export type DestinationBlock = z.output<typeof destinationBlock>;
+
+const sourceBlocks = z.array(sourceBlock).min(1).max(API_BLOCKS_MAX).superRefine(refuseDoubles);
+const destinationBlocks = z.array(destinationBlock).min(1).max(API_BLOCKS_MAX).superRefine(refuseDoubles);
+
+function refuseDoubles(
+  blocks: readonly { readonly id: string; readonly path: string }[],
+  context: z.RefinementCtx,
+): void {
+  for (const key of ['id', 'path'] as const) {
+    const seen = new Set<string>();
+    blocks.forEach((block, index) => {
+      if (seen.has(block[key])) {
+        context.addIssue({ code: 'custom', path: [index, key], message: 'is in the list twice' });
+      }
+      seen.add(block[key]);
+    });
+  }
+}
+
+const guestNone = z.strictObject({ type: z.literal('none') });
+
+/** A guest at the source: nobody, or a running process whose memory the image is. */
+export const sourceGuest = z.discriminatedUnion('type', [
+  guestNone,
+  z.strictObject({
+    type: z.literal('process'),
+    pid: z
+      .int()
+      .min(2)
+      .max(2 ** 22),
+  }),
+]);
+export type SourceGuest = z.output<typeof sourceGuest>;
+
+/** A guest at the destination: nobody, or a command's name in the daemon's configuration (never a command line). */
+export const destinationGuest = z.discriminatedUnion('type', [
+  guestNone,
+  z.strictObject({ type: z.literal('process'), command: z.string().regex(/^[a-zA-Z0-9._-]{1,64}$/) }),
+]);
+export type DestinationGuest = z.output<typeof destinationGuest>;
+
+export const migrationCapabilities = z.strictObject({
+  xbzrle: z.boolean().default(true),
+  'pause-before-switchover': z.boolean().default(false),
+  'auto-converge': z.literal(false).default(false),
+});
+export type MigrationCapabilities = z.output<typeof migrationCapabilities>;
+
+export const tracker = z.discriminatedUnion('type', [z.strictObject({ type: z.literal('scan') })]);
+export type Tracker = z.output<typeof tracker>;
+
+/** POST /incoming. `xbzrle-cache-size` is the ceiling granted to the source; without it, none is set. */
+export const incomingBody = z.strictObject({
+  listen,
+  blocks: destinationBlocks,
+  'xbzrle-cache-size': cacheSizeBytes.default(CACHE_BYTES_MAX),
+  guest: destinationGuest.default({ type: 'none' }),
+  parameters: incomingParameters.prefault({}),
+});
+export type IncomingBody = z.output<typeof incomingBody>;
+
+/** `uri` is what POST /migrate takes; the token is good for one migration. */
+export const incomingAnswer = z.object({
+  'socket-address': z.array(socketAddress),
+  uri: z.string(),
+  token: z.string(),
+  warnings: z.array(warning),
+});
+export type IncomingAnswer = z.output<typeof incomingAnswer>;
+
+export const TOKEN_MAX_BYTES = 256;
+
+/** POST /migrate. */
+export const migrateBody = z.strictObject({
+  uri,
+  token: z.string().min(1).max(TOKEN_MAX_BYTES),
+  blocks: sourceBlocks,
+  guest: sourceGuest.default({ type: 'none' }),
+  capabilities: migrationCapabilities.prefault({}),
+  parameters: migrationParameters.prefault({}),
+  tracker: tracker.default({ type: 'scan' }),
+});
+export type MigrateBody = z.output<typeof migrateBody>;
+
+/** 202: hello was accepted. `parameters` are the effective ones. */
+export const migrateAnswer = z.object({
+  'migration-id': z.uuid(),
+  parameters: migrationParameters,
+  capabilities: migrationCapabilities,
+  warnings: z.array(warning),
+});
+export type MigrateAnswer = z.output<typeof migrateAnswer>;
+
+/** PUT /cache-size. */
+export const cacheSizeBody = z.strictObject({ 'cache-size': cacheSizeBytes });
+export type CacheSizeBody = z.output<typeof cacheSizeBody>;
+
+/**
+ * Bytes. Requested by the operator of this side; granted by the destination (its ceiling); effective: the smaller;
+ * allocated: what the streams' caches hold now, which follows at the end of the round.
+ */
+export const cacheSizeAnswer = z.object({
+  requested: z.int(),
+  ceiling: z.int(),
+  effective: z.int(),
+  allocated: z.int(),
+  limit: z.int(),
+});
+export type CacheSizeAnswer = z.output<typeof cacheSizeAnswer>;
+
+const sideParameters = z.union([migrationParameters, incomingParameters]);
+
+/** GET and PATCH /parameters: this side's parameters; `effective` is what the running migration uses. */
+export const parametersAnswer = z.object({ requested: sideParameters, effective: sideParameters });
+export type ParametersAnswer = z.output<typeof parametersAnswer>;
+
+/** POST /cancel and /continue: naming the migration is optional, naming a wrong one an error. */
+export const currentMigrationBody = z.strictObject({ 'migration-id': z.uuid().optional() });
+export type CurrentMigrationBody = z.output<typeof currentMigrationBody>;
+
+/**
+ * POST /abort: the operator's word that the source is gone for good. A prepared migration must be named; an armed
+ * one has no id before a source came, so it may be left out there.
+ */
+export const abortBody = z.strictObject({ 'migration-id': z.uuid().optional() });
+export type AbortBody = z.output<typeof abortBody>;
+
+export const acceptedAnswer = z.object({ 'migration-id': z.uuid().optional() });
+export type AcceptedAnswer = z.output<typeof acceptedAnswer>;
+
+/** PATCH /parameters. */
+export const parametersBody = liveParameters;
+export type ParametersBody = z.output<typeof parametersBody>;

@@ -1,0 +1,218 @@
+/**
+ * GET /status: QMP's MigrationInfo word for word, and everything of ours under `pageferry`.
+ * Invariant: the top-level `status` is a word of QMP's; what QMP has no word for is in `pageferry.phase`, and
+ * `phaseStatus` maps every phase to its word, so that the two never contradict each other.
+ * Unlike QMP, `ram` and `xbzrle-cache` stay after a failed or cancelled migration. The counters' meanings on our
+ * wire are a table in docs/PROTOCOL.md. Units: bytes, milliseconds, pages; `mbps` is 10^6 bits a second.
+ */
+import { z } from 'zod';
+import { problemDetails } from './problem.ts';
+
+/** QMP's MigrationStatus, as far as it applies. */
+export const statusWord = z.enum([
+  'none',
+  'setup',
+  'active',
+  'pre-switchover',
+  'device',
+  'completed',
+  'failed',
+  'cancelling',
+  'cancelled',
+]);
+export type StatusWord = z.output<typeof statusWord>;
+
+/** Every phase of either side. */
+export const phase = z.enum([
+  'idle',
+  /** Destination: armed, no source yet. */
+  'armed',
+  /** Source: from the request to the answer to hello. */
+  'connecting',
+  /** Engine, data connections, guard. */
+  'setup',
+  'bulk',
+  'rounds',
+  /** Destination: pages arrive. */
+  'receiving',
+  'pausing',
+  'pre-switchover',
+  'final-round',
+  'handover',
+  /** Destination: the roots were right, the guest is being made ready. */
+  'preparing',
+  /** Destination: `ready` was sent; only commit or abort end it. */
+  'prepared',
+  /** Source: past the point of no return, waits for `running`. */
+  'committed',
+  /** Source, committed: the link is down, it connects and asks again. */
+  'reconnecting',
+  /** Destination: the order to run the guest was given. */
+  'starting',
+  'cancelling',
+  /** Something failed; the guest is being given back, what was started is being ended. */
+  'aborting',
+  'completed',
+  'failed',
+  'cancelled',
+]);
+export type Phase = z.output<typeof phase>;
+
+/** QMP's word for each phase. */
+export const phaseStatus: Readonly<Record<Phase, StatusWord>> = {
+  idle: 'none',
+  armed: 'setup',
+  connecting: 'setup',
+  setup: 'setup',
+  bulk: 'active',
+  rounds: 'active',
+  receiving: 'active',
+  pausing: 'active',
+  'pre-switchover': 'pre-switchover',
+  'final-round': 'device',
+  handover: 'device',
+  preparing: 'device',
+  prepared: 'device',
+  committed: 'device',
+  reconnecting: 'device',
+  starting: 'device',
+  cancelling: 'cancelling',
+  aborting: 'device',
+  completed: 'completed',
+  failed: 'failed',
+  cancelled: 'cancelled',
+};
+
+const count = z.int().min(0);
+const milliseconds = z.number().min(0);
+const rate = z.number().min(0);
+const rootHex = z.string().regex(/^[0-9a-f]{32}$/);
+
+/** QMP's MigrationStats. `normal-bytes` is normal × page-size, not wire bytes. */
+export const ramStatus = z.object({
+  transferred: count,
+  remaining: count,
+  total: count,
+  duplicate: count,
+  normal: count,
+  'normal-bytes': count,
+  'dirty-pages-rate': rate,
+  mbps: rate,
+  'dirty-sync-count': count,
+  'page-size': count,
+  'pages-per-second': rate,
+  'precopy-bytes': count,
+  'downtime-bytes': count,
+});
+export type RamStatus = z.output<typeof ramStatus>;
+
+/** QMP's XBZRLECacheStats. */
+export const xbzrleCacheStatus = z.object({
+  'cache-size': count,
+  bytes: count,
+  pages: count,
+  'cache-miss': count,
+  'cache-miss-rate': rate,
+  'encoding-rate': rate,
+  overflow: count,
+});
+export type XbzrleCacheStatus = z.output<typeof xbzrleCacheStatus>;
+
+/** QMP's InetSocketAddress; the port is a string there. */
+export const socketAddress = z.object({ type: z.literal('inet'), host: z.string(), port: z.string() });
+export type SocketAddress = z.output<typeof socketAddress>;
+
+/** One finished round. Round 0 is the bulk stage, the last one is after the pause (`final`). */
+export const roundStatus = z.object({
+  round: count,
+  final: z.boolean(),
+  /** Pages that the tracker named. */
+  candidates: count,
+  duplicate: count,
+  normal: count,
+  'xbzrle-pages': count,
+  'xbzrle-bytes': count,
+  'cache-miss': count,
+  overflow: count,
+  /** On the wire, all streams. */
+  bytes: count,
+  ms: milliseconds,
+  'dirty-pages-rate': rate,
+  /** Of this side's engine at the round's end, bytes. */
+  'rss-anon': count.optional(),
+});
+export type RoundStatus = z.output<typeof roundStatus>;
+
+/** One block's roots after a round: hexadecimal, 128 bits. Absent: not known yet. */
+export const rootStatus = z.object({
+  block: z.string(),
+  round: count,
+  source: rootHex.optional(),
+  destination: rootHex.optional(),
+});
+export type RootStatus = z.output<typeof rootStatus>;
+
+/** What was proven, by name; see design of verification in ARCHITECTURE.md. */
+export const proof = z.enum(['sent-equals-applied', 'source-rescanned', 'destination-reread']);
+export type Proof = z.output<typeof proof>;
+
+export const warning = z.object({ name: z.string(), detail: z.string() });
+export type Warning = z.output<typeof warning>;
+
+/** The predicted pause and its parts, all in milliseconds. */
+export const predictedDowntime = z.object({
+  total: milliseconds,
+  wire: milliseconds,
+  scan: milliseconds,
+  'device-state': milliseconds,
+  journal: milliseconds,
+  'round-trips': milliseconds,
+});
+export type PredictedDowntime = z.output<typeof predictedDowntime>;
+
+/** The guest as this side sees it. `paused-before`: somebody else had paused it, and it stays so. */
+export const guestStatus = z.object({
+  type: z.enum(['none', 'process']),
+  state: z.enum(['absent', 'running', 'pausing', 'paused', 'paused-before', 'stopped', 'ended', 'unknown']),
+  pid: z.int().optional(),
+});
+export type GuestStatus = z.output<typeof guestStatus>;
+
+export const pageferryStatus = z.object({
+  side: z.enum(['source', 'destination']),
+  'migration-id': z.uuid().optional(),
+  phase,
+  round: count,
+  /** Share of memory that the destination has had at least once, 0 to 1; never goes back. */
+  coverage: z.number().min(0).max(1),
+  /** Why the last convergence decision was taken, in words. */
+  because: z.string().optional(),
+  'predicted-downtime': predictedDowntime.optional(),
+  phases: z.array(z.object({ name: z.string(), ms: milliseconds })),
+  rounds: z.array(roundStatus),
+  roots: z.array(rootStatus),
+  verified: z.array(proof),
+  guest: guestStatus.optional(),
+  /** The destination's images: nothing written, something written, all of memory. */
+  image: z.enum(['untouched', 'partial', 'complete']).optional(),
+  engine: z.object({ pid: z.int(), 'rss-anon': count.optional() }).optional(),
+  warnings: z.array(warning),
+  problem: problemDetails.optional(),
+});
+export type PageferryStatus = z.output<typeof pageferryStatus>;
+
+/** The whole answer. `downtime` only when it is known (completed), `expected-downtime` before. */
+export const migrationStatus = z.object({
+  status: statusWord,
+  'total-time': milliseconds.optional(),
+  downtime: milliseconds.optional(),
+  'expected-downtime': milliseconds.optional(),
+  'setup-time': milliseconds.optional(),
+  ram: ramStatus.optional(),
+  'xbzrle-cache': xbzrleCacheStatus.optional(),
+  'error-desc': z.string().optional(),
+  'blocked-reasons': z.array(z.string()).optional(),
+  'socket-address': z.array(socketAddress).optional(),
+  pageferry: pageferryStatus,
+});
+export type MigrationStatus = z.output<typeof migrationStatus>;
