@@ -4,6 +4,7 @@
  * whatever is unknown is an error. Keys are QMP's, kebab-case, units bytes and milliseconds.
  */
 import { z } from 'zod';
+import { BLOCK_ID_MAX_BYTES, BLOCKS_MAX, TOKEN_MAX_CHARACTERS } from './limits.ts';
 import {
   CACHE_BYTES_MAX,
   cacheSizeBytes,
@@ -14,8 +15,6 @@ import {
 import { socketAddress, warning } from './status.ts';
 import { parseTcpAddress } from './tcp-address.ts';
 
-export const BLOCK_ID_MAX_BYTES = 255;
-export const API_BLOCKS_MAX = 64;
 const PATH_MAX_BYTES = 4095;
 
 const blockId = z
@@ -48,8 +47,8 @@ const destinationBlock = z.strictObject({
 export type SourceBlock = z.output<typeof sourceBlock>;
 export type DestinationBlock = z.output<typeof destinationBlock>;
 
-const sourceBlocks = z.array(sourceBlock).min(1).max(API_BLOCKS_MAX).superRefine(refuseDoubles);
-const destinationBlocks = z.array(destinationBlock).min(1).max(API_BLOCKS_MAX).superRefine(refuseDoubles);
+const sourceBlocks = z.array(sourceBlock).min(1).max(BLOCKS_MAX).superRefine(refuseDoubles);
+const destinationBlocks = z.array(destinationBlock).min(1).max(BLOCKS_MAX).superRefine(refuseDoubles);
 
 function refuseDoubles(
   blocks: readonly { readonly id: string; readonly path: string }[],
@@ -117,12 +116,10 @@ export const incomingAnswer = z.object({
 });
 export type IncomingAnswer = z.output<typeof incomingAnswer>;
 
-export const TOKEN_MAX_BYTES = 256;
-
 /** POST /migrate. */
 export const migrateBody = z.strictObject({
   uri,
-  token: z.string().min(1).max(TOKEN_MAX_BYTES),
+  token: z.string().min(1).max(TOKEN_MAX_CHARACTERS),
   blocks: sourceBlocks,
   guest: sourceGuest.default({ type: 'none' }),
   capabilities: migrationCapabilities.prefault({}),

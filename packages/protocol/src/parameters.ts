@@ -5,12 +5,11 @@
  * Names are QMP's where QMP has the parameter, and so are the units: bytes, milliseconds, bytes a second.
  */
 import { z } from 'zod';
+import { PAGE_SIZE_BYTES, STREAMS_MAX } from './limits.ts';
 
-export const PAGE_SIZE_BYTES = 4096;
-export const MULTIFD_CHANNELS_MAX = 16;
 /** What one stream's cache may hold: WebAssembly memory ends at 4 GiB and a cache needs room besides its pages. */
 export const CACHE_BYTES_PER_STREAM_MAX = 2 ** 31;
-export const CACHE_BYTES_MAX = CACHE_BYTES_PER_STREAM_MAX * MULTIFD_CHANNELS_MAX;
+export const CACHE_BYTES_MAX = CACHE_BYTES_PER_STREAM_MAX * STREAMS_MAX;
 
 export type Side = 'source' | 'destination';
 export type ParameterUnit =
@@ -87,7 +86,7 @@ export const parameterShape = {
   'multifd-channels': z
     .int()
     .min(1)
-    .max(MULTIFD_CHANNELS_MAX)
+    .max(STREAMS_MAX)
     .default(1)
     .register(parameterFacts, {
       unit: 'channels',
