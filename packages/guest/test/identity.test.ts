@@ -1,0 +1,44 @@
+// Identities come back from a file: what is not one is refused before any process is signalled.
+import t from 'tap';
+import { guestFromIdentity, incomingGuestFromIdentity } from '../src/create.ts';
+
+const process = { type: 'process', pid: 7, startTime: 4242, bootId: 'boot' };
+const incoming = { ...process, recordPath: '/r', logPath: '/l' };
+
+void t.test('accepts identities, also a destination’s where a source’s is expected', (t) => {
+  t.plan(5);
+  t.equal(guestFromIdentity({ type: 'none' }).type, 'none');
+  t.equal(incomingGuestFromIdentity({ type: 'none' }).type, 'none');
+  t.strictSame(guestFromIdentity(process).identity(), process);
+  t.strictSame(guestFromIdentity(incoming).identity(), process);
+  t.equal(incomingGuestFromIdentity(incoming).type, 'process');
+});
+
+void t.test('refuses anything else', (t) => {
+  const table: readonly unknown[] = [
+    undefined,
+    null,
+    'process',
+    [],
+    {},
+    { type: 'qemu' },
+    { ...incoming, pid: 0 },
+    { ...incoming, pid: -1 },
+    { ...incoming, pid: 1.5 },
+    { ...incoming, pid: '7' },
+    { ...incoming, startTime: null },
+    { ...incoming, bootId: '' },
+  ];
+  t.plan(table.length * 2 + 1);
+  for (const value of table) {
+    t.throws(() => guestFromIdentity(value), { name: 'GuestError', fault: { code: 'identity-invalid' } });
+    t.throws(() => incomingGuestFromIdentity(value), {
+      name: 'GuestError',
+      fault: { code: 'identity-invalid' },
+    });
+  }
+  t.throws(() => incomingGuestFromIdentity(process), {
+    name: 'GuestError',
+    fault: { code: 'identity-invalid' },
+  });
+});
