@@ -44,6 +44,8 @@ export type ProtocolFault =
   | { readonly code: 'unknown-record-kind'; readonly kind: number; readonly recordIndex: number }
   /** A number that is in its field but not in its range; `limit` is the first value that is too large. */
   | { readonly code: 'out-of-range'; readonly what: string; readonly value: number; readonly limit: number }
+  /** A count or a length that must be at least 1. */
+  | { readonly code: 'zero-count'; readonly what: string }
   /** Not the number that the state of the connection calls for. */
   | {
       readonly code: 'unexpected-value';
@@ -109,6 +111,8 @@ function describe(fault: ProtocolFault): string {
       return `record ${fault.recordIndex} has the unknown kind ${fault.kind}`;
     case 'out-of-range':
       return `${fault.what} is ${fault.value}, it must be below ${fault.limit}`;
+    case 'zero-count':
+      return `${fault.what} is zero`;
     case 'unexpected-value':
       return `${fault.what} is ${fault.value}, ${fault.expected} is expected`;
     case 'malformed-message':
