@@ -1,1 +1,9 @@
-export {};
+export * from './dest-states.ts';
+export * from './dest-step.ts';
+export * from './effects.ts';
+export * from './errors.ts';
+export * from './journal-record.ts';
+export * from './messages.ts';
+export * from './recovery.ts';
+export * from './source-states.ts';
+export * from './source-step.ts';

@@ -1,0 +1,304 @@
+// The source's transitions: sourceStep(state, event) -> { state, effects }. Pure; the model explores this very function.
+//
+// stateDiagram-v2
+//   precopy --> pausing: begin-switchover / arm-guard, journal(pausing), pause-guest
+//   pausing --> paused: guest-paused
+//   paused --> offered: final-round-done / send handover
+//   offered --> committing: ready / journal(committed, sync)
+//   committing --> committed: journaled / release-guard, send commit
+//   committing --> revoking: journal-failed / send abort, journal(pausing, sync)
+//   revoking --> resuming: journaled or aborted / resume-guest
+//   committed --> committed: link-restored / send commit
+//   committed --> completed: running / journal(completed)
+//   committed --> resuming: refused or aborted / journal(reclaimed), resume-guest
+//   pausing --> resuming: any failure (paused, offered too) / send abort, resume-guest
+//   resuming --> rolled_back: guest-resumed / release-guard, journal(rolled-back)
+//   precopy --> rolled_back: any failure / send abort, journal(rolled-back)
+//   rolled_back --> precopy: epoch-started / journal(precopy)
+//
+// What was paused before us skips `resuming`: nothing is resumed. Before the commit a rollback resumes first and
+// journals after: the record on disk (pausing) leads to the same end. After a commit it is the other way round.
+import type { SourceEffect, Step } from './effects.ts';
+import { HandoverError } from './errors.ts';
+import type { SourceRecord } from './journal-record.ts';
+import { boundedReason, type Cause, type DestinationMessage, type SourceMessage } from './messages.ts';
+import { abortedByDestination, failureCause } from './source-causes.ts';
+import type { SourceEvent, SourceState } from './source-states.ts';
+
+export type SourceStep = Step<SourceState, SourceEffect>;
+type In<P extends SourceState['phase']> = Extract<SourceState, { phase: P }>;
+
+/** The first state of a session's first epoch, and its first record. */
+export function beginSource(epoch: number): SourceStep {
+  const state = { phase: 'precopy', epoch, abortedEpoch: null } as const;
+  return { state, effects: [journal(state)] };
+}
+
+/**
+ * One transition. Events are delivered one at a time, each after the effects of the one before (executor.ts).
+ * @throws {HandoverError} `impossible-event` (assertion), or a peer's fault; the state is then unchanged.
+ */
+export function sourceStep(state: SourceState, event: SourceEvent): SourceStep {
+  if (event.type === 'message' && event.epoch !== state.epoch) {
+    throw new HandoverError({
+      code: 'wrong-epoch',
+      state: state.phase,
+      expected: state.epoch,
+      actual: event.epoch,
+    });
+  }
+  switch (state.phase) {
+    case 'precopy':
+      return inPrecopy(state, event);
+    case 'pausing':
+    case 'paused':
+    case 'offered':
+      return beforeCommit(state, event);
+    case 'committing':
+      return inCommitting(state, event);
+    case 'revoking':
+      return inRevoking(state, event);
+    case 'committed':
+      return inCommitted(state, event);
+    case 'resuming':
+      return inResuming(state, event);
+    case 'rolled-back':
+      return inRolledBack(state, event);
+    case 'completed':
+      return inCompleted(state, event);
+  }
+}
+
+function inPrecopy(state: In<'precopy'>, event: SourceEvent): SourceStep {
+  if (event.type === 'begin-switchover') {
+    const next = { ...state, phase: 'pausing', priorRunState: event.priorRunState } as const;
+    return { state: next, effects: [{ type: 'arm-guard' }, journal(next), { type: 'pause-guest' }] };
+  }
+  // A cut does not end precopy by itself: whether to reconnect is the daemon's policy, which then says `failed`.
+  if (event.type === 'link-lost' || event.type === 'link-restored' || event.type === 'retry')
+    return stay(state);
+  if (event.type === 'message') {
+    if (event.message.type !== 'aborted') throw unexpected(state, event.message);
+    return rolledBack(state, abortedByDestination(event.message.reason), true);
+  }
+  const cause = failureCause(event);
+  if (cause !== null) return rolledBack(state, cause, false, [abort(state, cause)]);
+  throw impossible(state, event);
+}
+
+/** Whatever fails here resumes the guest. */
+function beforeCommit(state: In<'pausing' | 'paused' | 'offered'>, event: SourceEvent): SourceStep {
+  if (state.phase === 'pausing' && event.type === 'guest-paused') return stay({ ...state, phase: 'paused' });
+  if (state.phase === 'paused' && event.type === 'final-round-done') {
+    const handover = send(state, { type: 'handover', runState: state.priorRunState });
+    return { state: { ...state, phase: 'offered' }, effects: [handover] };
+  }
+  if (event.type === 'message') {
+    if (event.message.type === 'aborted') {
+      return rollBack(state, abortedByDestination(event.message.reason), true);
+    }
+    if (state.phase !== 'offered' || event.message.type !== 'ready') throw unexpected(state, event.message);
+    const record = { ...state, phase: 'committed' } as const;
+    return { state: { ...state, phase: 'committing' }, effects: [journal(record, true)] };
+  }
+  if (event.type === 'retry') return stay(state);
+  const cause = failureCause(event);
+  if (cause !== null) return rollBack(state, cause, false);
+  throw impossible(state, event);
+}
+
+function inCommitting(state: In<'committing'>, event: SourceEvent): SourceStep {
+  if (event.type === 'journaled') {
+    const next = { ...state, phase: 'committed' } as const;
+    return { state: next, effects: [{ type: 'release-guard' }, send(next, { type: 'commit' })] };
+  }
+  if (event.type === 'journal-failed') {
+    const cause: Cause = {
+      code: 'failed',
+      reason: boundedReason(`the commit could not be journaled: ${event.reason}`),
+    };
+    const next = { ...state, phase: 'revoking', cause } as const;
+    return { state: next, effects: [abort(next, cause), journal(next, true)] };
+  }
+  if (event.type === 'cancel') return tooLate(state);
+  if (isPassing(event)) return stay(state);
+  throw impossible(state, event);
+}
+
+/**
+ * `committed` may be on disk. Resuming now and dying would let the next daemon commit, and two guests would run;
+ * so first the pausing record is written over it and synced, or the destination says that it is over there.
+ */
+function inRevoking(state: In<'revoking'>, event: SourceEvent): SourceStep {
+  if (event.type === 'journaled') return resume(state, state.cause, false);
+  if (event.type === 'journal-failed') {
+    return trouble(state, `the commit could not be revoked: ${event.reason}; the guest stays paused`);
+  }
+  if (event.type === 'retry') return { state, effects: [abort(state, state.cause), journal(state, true)] };
+  if (event.type === 'link-restored') return { state, effects: [abort(state, state.cause)] };
+  if (event.type === 'message') {
+    if (event.message.type === 'ready') return stay(state);
+    if (event.message.type === 'aborted') return resume(state, state.cause, true);
+    throw unexpected(state, event.message);
+  }
+  if (event.type === 'cancel' || isPassing(event)) return stay(state);
+  throw impossible(state, event);
+}
+
+function inCommitted(state: In<'committed'>, event: SourceEvent): SourceStep {
+  if (event.type === 'message') return answered(state, event.message);
+  if (event.type === 'link-restored' || event.type === 'retry') {
+    return { state, effects: [send(state, { type: 'commit' })] };
+  }
+  if (event.type === 'cancel') return tooLate(state);
+  if (isPassing(event)) return stay(state);
+  throw impossible(state, event);
+}
+
+/**
+ * The destination's answer to a commit. `aborted` (its operator ended the epoch before any resume order) proves the
+ * same as `refused`: the guest never ran there and is dead, journaled.
+ */
+function answered(state: In<'committed'>, message: DestinationMessage): SourceStep {
+  if (message.type === 'ready') return stay(state);
+  if (message.type === 'running') {
+    const next = { phase: 'completed', epoch: state.epoch, abortedEpoch: state.abortedEpoch } as const;
+    return { state: next, effects: [journal(next), report({ outcome: 'completed' })] };
+  }
+  const cause: Cause =
+    message.type === 'refused'
+      ? { code: 'refused', reason: boundedReason(message.reason) }
+      : abortedByDestination(message.reason);
+  return resume(state, cause, true, [journal({ ...state, phase: 'reclaimed', cause })]);
+}
+
+function inResuming(state: In<'resuming'>, event: SourceEvent): SourceStep {
+  if (event.type === 'guest-resumed') return rolledBack(state, state.cause, state.isPeerInformed);
+  if (event.type === 'guest-gone') {
+    const lost = report({ outcome: 'trouble', reason: `the guest is gone: ${event.reason}` });
+    return rolledBack(state, state.cause, state.isPeerInformed, [lost]);
+  }
+  if (event.type === 'resume-failed') return trouble(state, `the guest does not resume: ${event.reason}`);
+  // Writing `reclaimed` failed: the destination remembers its answer, so resuming is safe without it.
+  if (event.type === 'journal-failed' || event.type === 'retry') {
+    return { state, effects: [{ type: 'resume-guest' }] };
+  }
+  if (event.type === 'link-restored') return { state, effects: abortIfOwed(state) };
+  if (event.type === 'message') {
+    if (event.message.type === 'running') throw unexpected(state, event.message);
+    return stay({ ...state, isPeerInformed: state.isPeerInformed || event.message.type !== 'ready' });
+  }
+  if (event.type === 'cancel' || isPassing(event)) return stay(state);
+  throw impossible(state, event);
+}
+
+function inRolledBack(state: In<'rolled-back'>, event: SourceEvent): SourceStep {
+  if (event.type === 'epoch-started') {
+    if (event.epoch <= state.epoch) throw impossible(state, event);
+    const next = { phase: 'precopy', epoch: event.epoch, abortedEpoch: state.epoch } as const;
+    return { state: next, effects: [journal(next)] };
+  }
+  if (event.type === 'link-restored') return { state, effects: abortIfOwed(state) };
+  if (event.type === 'message') {
+    if (event.message.type === 'running') throw unexpected(state, event.message);
+    if (event.message.type === 'ready' || state.isPeerInformed) return stay(state);
+    const next = { ...state, isPeerInformed: true };
+    return { state: next, effects: [journal(next)] };
+  }
+  if (event.type === 'journal-failed')
+    return trouble(state, `the rollback is not journaled: ${event.reason}`);
+  if (event.type === 'cancel' || event.type === 'retry' || isPassing(event)) return stay(state);
+  throw impossible(state, event);
+}
+
+function inCompleted(state: In<'completed'>, event: SourceEvent): SourceStep {
+  if (event.type === 'message') {
+    if (event.message.type === 'running' || event.message.type === 'ready') return stay(state);
+    throw unexpected(state, event.message);
+  }
+  if (event.type === 'journal-failed') return trouble(state, `the end is not journaled: ${event.reason}`);
+  if (event.type === 'cancel') return tooLate(state);
+  if (event.type === 'link-restored' || event.type === 'retry' || isPassing(event)) return stay(state);
+  throw impossible(state, event);
+}
+
+/** Give up before the commit: tell the peer (dropped while the link is cut), resume what we paused. */
+function rollBack(
+  state: In<'pausing' | 'paused' | 'offered'>,
+  cause: Cause,
+  isPeerInformed: boolean,
+): SourceStep {
+  return resume(state, cause, isPeerInformed, isPeerInformed ? [] : [abort(state, cause)]);
+}
+
+/** @param first effects before the resume; where the guest was paused before us, nothing is resumed. */
+function resume(
+  state: In<'pausing' | 'paused' | 'offered' | 'revoking' | 'committed'>,
+  cause: Cause,
+  isPeerInformed: boolean,
+  first: readonly SourceEffect[] = [],
+): SourceStep {
+  const { epoch, abortedEpoch, priorRunState } = state;
+  if (priorRunState === 'paused') return rolledBack(state, cause, isPeerInformed, first);
+  const next = { phase: 'resuming', epoch, abortedEpoch, priorRunState, cause, isPeerInformed } as const;
+  return { state: next, effects: [...first, { type: 'resume-guest' }] };
+}
+
+function rolledBack(
+  from: SourceState,
+  cause: Cause,
+  isPeerInformed: boolean,
+  first: readonly SourceEffect[] = [],
+): SourceStep {
+  const state = { phase: 'rolled-back', epoch: from.epoch, cause, isPeerInformed } as const;
+  const told = report({ outcome: 'rolled-back', cause });
+  return { state, effects: [...first, { type: 'release-guard' }, told, journal(state)] };
+}
+
+/** Events that change nothing any more once the outcome is decided or only the peer can decide it. */
+function isPassing(event: SourceEvent): boolean {
+  return event.type === 'link-lost' || event.type === 'link-restored' || event.type === 'failed';
+}
+
+/** The record of a state: its own fields, without what only memory needs. */
+function journal(state: SourceRecord | In<'pausing' | 'revoking'>, sync = false): SourceEffect {
+  if (state.phase !== 'revoking') return { type: 'journal', record: state, sync };
+  const { epoch, abortedEpoch, priorRunState } = state;
+  return { type: 'journal', record: { phase: 'pausing', epoch, abortedEpoch, priorRunState }, sync };
+}
+
+function send(state: SourceState, message: SourceMessage): SourceEffect {
+  return { type: 'send', epoch: state.epoch, message };
+}
+
+function abort(state: SourceState, cause: Cause): SourceEffect {
+  return send(state, { type: 'abort', reason: cause.reason });
+}
+
+function abortIfOwed(state: In<'resuming' | 'rolled-back'>): readonly SourceEffect[] {
+  return state.isPeerInformed ? [] : [abort(state, state.cause)];
+}
+
+function report(what: Extract<SourceEffect, { type: 'report' }>['report']): SourceEffect {
+  return { type: 'report', report: what };
+}
+
+function stay(state: SourceState): SourceStep {
+  return { state, effects: [] };
+}
+
+function trouble(state: SourceState, reason: string): SourceStep {
+  return { state, effects: [report({ outcome: 'trouble', reason })] };
+}
+
+function tooLate(state: SourceState): SourceStep {
+  return { state, effects: [report({ outcome: 'too-late', reason: `the migration is ${state.phase}` })] };
+}
+
+function unexpected(state: SourceState, message: DestinationMessage): HandoverError {
+  return new HandoverError({ code: 'unexpected-message', state: state.phase, message: message.type });
+}
+
+function impossible(state: SourceState, event: SourceEvent): HandoverError {
+  return new HandoverError({ code: 'impossible-event', state: state.phase, event: event.type });
+}
