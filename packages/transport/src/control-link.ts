@@ -1,0 +1,147 @@
+/**
+ * The control connection of a session, either side: messages both ways, and our own pings.
+ *
+ * A daemon owns it, never an engine: commit, cancel and error do not wait behind page data. The peer counts as
+ * dead after `timeoutMs` without a byte from it (TCP alone takes up to two hours); whoever notices closes.
+ */
+import {
+  checkEpoch,
+  CONTROL_LIMITS,
+  CONTROL_LIMITS_BEFORE_HELLO,
+  CONTROL_MESSAGE_MAX_BYTES,
+  encodeFrame,
+  FRAME_TYPE,
+  type ControlMessage,
+  type FrameHeader,
+  type FrameLimits,
+} from '@pageferry/protocol';
+import { TransportError } from './errors.ts';
+import type { FrameHandler } from './frame-receiver.ts';
+import type { FrameSocket } from './frame-socket.ts';
+
+/** Liveness, handled in here. */
+type Ping = Extract<ControlMessage, { type: 'ping' | 'pong' }>;
+
+/** How the messages of both directions become bytes; protocol's codec, the right way round for a side. */
+export interface ControlCodec<Received, Sent> {
+  encode(message: Sent | Ping): Uint8Array;
+  /** @throws ProtocolError */
+  decode(payload: Uint8Array): Received | Ping;
+}
+
+export interface ControlHandler<Received> {
+  /** A message other than pings; `epoch` is its frame's. What it throws ends the link. */
+  message(message: Received, epoch: number): void;
+  /** The link is over, for whatever reason but `close()`. Called once. */
+  lost(error: Error): void;
+}
+
+/** `Received` is the union of the peer's messages without pings, `Sent` of ours. */
+export class ControlLink<Received extends { readonly type: string }, Sent> {
+  readonly #codec: ControlCodec<Received, Sent>;
+  readonly #handler: ControlHandler<Received>;
+  readonly #buffer = new Uint8Array(CONTROL_MESSAGE_MAX_BYTES);
+  #frames: FrameSocket | undefined;
+  #epoch: number | undefined;
+  #limits: FrameLimits = CONTROL_LIMITS_BEFORE_HELLO;
+  #lastHeardMs = performance.now();
+  #pings: NodeJS.Timeout | undefined;
+  #pingSentMs = 0;
+  #pingSequence = 0;
+  #roundTripMs: number | undefined;
+
+  /** `open` gets the handler of the frames and returns their socket: accepted, or connecting. */
+  constructor(
+    codec: ControlCodec<Received, Sent>,
+    handler: ControlHandler<Received>,
+    open: (handler: FrameHandler) => FrameSocket,
+  ) {
+    this.#codec = codec;
+    this.#handler = handler;
+    this.#frames = open({
+      limits: () => this.#limits,
+      place: () => this.#buffer,
+      received: (header, payload) => this.#received(header, payload),
+      ended: (error) => this.#lost(error),
+    });
+  }
+
+  /** The last measured time of a ping and its answer, in milliseconds; undefined before the first. */
+  get roundTripMs(): number | undefined {
+    return this.#roundTripMs;
+  }
+
+  /** Whether messages can still be sent. */
+  get isOpen(): boolean {
+    return this.#frames !== undefined;
+  }
+
+  /** From here on only frames of this epoch count, and messages may have their full size: hello was accepted. */
+  accept(epoch: number): void {
+    this.#epoch = epoch;
+    this.#limits = CONTROL_LIMITS;
+  }
+
+  /** Sends a message; dropped when the link is over, which `lost` has told. */
+  send(message: Sent | Ping, epoch: number): void {
+    this.#frames?.send(
+      encodeFrame({ type: FRAME_TYPE.control, epoch, aux: 0, payload: this.#codec.encode(message) }),
+    );
+  }
+
+  /** Begins to ping, and to watch for silence. */
+  startPings(epoch: number, intervalMs: number, timeoutMs: number): void {
+    this.#lastHeardMs = performance.now();
+    const ping = (): void => {
+      if (performance.now() - this.#lastHeardMs > timeoutMs) {
+        this.#lost(
+          new TransportError({
+            code: 'TIMED_OUT',
+            waitingFor: 'sign of life of the peer',
+            milliseconds: timeoutMs,
+          }),
+        );
+        return;
+      }
+      this.#pingSequence += 1;
+      this.#pingSentMs = performance.now();
+      this.send({ type: 'ping', sequence: this.#pingSequence }, epoch);
+    };
+    ping();
+    this.#pings = setInterval(ping, intervalMs);
+    this.#pings.unref();
+  }
+
+  /** Sends what is queued and closes, without `lost`. */
+  close(): void {
+    clearInterval(this.#pings);
+    this.#frames?.close();
+    this.#frames = undefined;
+  }
+
+  #received(header: FrameHeader, payload: Uint8Array): void {
+    this.#lastHeardMs = performance.now();
+    if (this.#epoch !== undefined) checkEpoch(header, this.#epoch);
+    const message = this.#codec.decode(payload);
+    if (isPing(message)) this.#pinged(message, header.epoch);
+    else this.#handler.message(message, header.epoch);
+  }
+
+  #pinged(message: Ping, epoch: number): void {
+    if (message.type === 'ping') this.send({ type: 'pong', sequence: message.sequence }, epoch);
+    else if (message.sequence === this.#pingSequence)
+      this.#roundTripMs = performance.now() - this.#pingSentMs;
+  }
+
+  #lost(error: Error): void {
+    if (this.#frames === undefined) return;
+    clearInterval(this.#pings);
+    this.#frames.destroy();
+    this.#frames = undefined;
+    this.#handler.lost(error);
+  }
+}
+
+function isPing(message: { readonly type: string }): message is Ping {
+  return message.type === 'ping' || message.type === 'pong';
+}

