@@ -1,0 +1,92 @@
+// Reads a guest's image at the source: pages into a private snapshot, and where the file has holes.
+// Invariant: "hole" is certain for the moment it was looked up (the pages read as zeros), "data" only means "read
+// it". What the guest writes after the look-up is found by the next round, and the last round starts after the
+// pause, so a known extent is kept within a round and forgotten between rounds.
+// A data run is not cut at a hole before MINIMUM_DATA_PAGES: in a fragmented file, finding a short hole by lseek
+// costs more than reading it and letting the kernel's zero test see it.
+
+import { PAGE_SIZE } from '@pageferry/xbzrle';
+import { checkPageRange, pageCountOf } from './block.ts';
+import type { FileCalls } from './file-calls.ts';
+import type { ImageHandle } from './image-file.ts';
+import { checkNotTruncated, readPages, seekData, seekHole, truncated } from './page-io.ts';
+
+/** The shortest data run that a hole may end, in pages. */
+export const MINIMUM_DATA_PAGES = 16;
+
+/** Pages of the block of one kind: `hole` reads as zeros, `data` must be read. */
+export interface DataRun {
+  readonly kind: 'data' | 'hole';
+  readonly firstPage: number;
+  readonly pageCount: number;
+}
+
+interface Extent {
+  readonly kind: 'data' | 'hole';
+  readonly firstPage: number;
+  readonly endPage: number;
+}
+
+/** A reader of one image; each stream has its own, on the same descriptor. */
+export class ImageReader {
+  readonly pageCount: number;
+  readonly #image: ImageHandle;
+  readonly #calls: FileCalls;
+  #extent: Extent | undefined;
+
+  constructor({ image, calls }: { readonly image: ImageHandle; readonly calls: FileCalls }) {
+    this.#image = image;
+    this.#calls = calls;
+    this.pageCount = pageCountOf(image);
+  }
+
+  /** Forgets what is known about holes. */
+  startRound(): void {
+    this.#extent = undefined;
+  }
+
+  /** Reads pages into the beginning of `target`. Throws MemoryError: outside-block, truncated, io. */
+  read(firstPage: number, pageCount: number, target: Uint8Array): void {
+    readPages(this.#image, firstPage, pageCount, target);
+  }
+
+  /**
+   * Splits a run into data and holes, in order and without a gap. Walking upwards costs at most three lseeks an
+   * extent of the file, however the walk is divided into calls. Throws MemoryError: outside-block, truncated, io.
+   */
+  *dataRuns(firstPage: number, pageCount: number): Generator<DataRun, void, undefined> {
+    checkPageRange(firstPage, pageCount, this.pageCount);
+    const endPage = firstPage + pageCount;
+    for (let page = firstPage; page < endPage;) {
+      const extent = this.#extentAt(page);
+      const runEndPage = Math.min(extent.endPage, endPage);
+      yield { kind: extent.kind, firstPage: page, pageCount: runEndPage - page };
+      page = runEndPage;
+    }
+  }
+
+  #extentAt(page: number): Extent {
+    const known = this.#extent;
+    if (known !== undefined && known.firstPage <= page && page < known.endPage) return known;
+    const found = this.#findExtent(page);
+    this.#extent = found;
+    return found;
+  }
+
+  #findExtent(page: number): Extent {
+    const dataOffset = seekData(this.#image, this.#calls, page * PAGE_SIZE);
+    if (dataOffset === -1) {
+      // No data up to the end: of the image, or of a file that was cut short, which must not pass for zeros.
+      checkNotTruncated(this.#image);
+      return { kind: 'hole', firstPage: page, endPage: this.pageCount };
+    }
+    // A page that is partly data is data, so the hole ends and the data ends at page borders outwards.
+    const dataPage = Math.floor(dataOffset / PAGE_SIZE);
+    if (dataPage > page)
+      return { kind: 'hole', firstPage: page, endPage: Math.min(dataPage, this.pageCount) };
+    const holeOffset = seekHole(this.#image, this.#calls, dataOffset);
+    if (holeOffset === -1) throw truncated(this.#image);
+    const endPage = Math.max(Math.ceil(holeOffset / PAGE_SIZE), page + MINIMUM_DATA_PAGES);
+    return { kind: 'data', firstPage: page, endPage: Math.min(endPage, this.pageCount) };
+  }
+}

@@ -1,0 +1,82 @@
+// The calls that reader and writer make on an image: pread and pwrite of whole pages, and lseek for holes.
+// Invariant: a call moves all of its bytes or throws MemoryError; positions are explicit (SEEK_DATA and SEEK_HOLE
+// only return one), so threads share a descriptor.
+
+import assert from 'node:assert/strict';
+import { readSync, fstatSync, writeSync } from 'node:fs';
+import { PAGE_SIZE } from '@pageferry/xbzrle';
+import { checkPageRange, pageCountOf } from './block.ts';
+import { ioError, MemoryError } from './errors.ts';
+import type { FileCalls } from './file-calls.ts';
+import type { ImageHandle } from './image-file.ts';
+
+/**
+ * Reads pages into the beginning of `target`, normally by one pread.
+ * Throws MemoryError: outside-block, truncated, io.
+ */
+export function readPages(
+  image: ImageHandle,
+  firstPage: number,
+  pageCount: number,
+  target: Uint8Array,
+): void {
+  checkPageRange(firstPage, pageCount, pageCountOf(image));
+  const lengthBytes = pageCount * PAGE_SIZE;
+  const position = firstPage * PAGE_SIZE;
+  assert(target.length >= lengthBytes, 'the target holds the pages');
+  for (let done = 0; done < lengthBytes;) {
+    const moved = attempt('read', image, () =>
+      readSync(image.fd, target, done, lengthBytes - done, position + done),
+    );
+    if (moved === 0) throw truncated(image);
+    done += moved;
+  }
+}
+
+/**
+ * Writes whole pages, normally by one pwrite. `bytes.length` is a multiple of the page size.
+ * Throws MemoryError: outside-block, io.
+ */
+export function writePages(image: ImageHandle, firstPage: number, bytes: Uint8Array): void {
+  assert(bytes.length % PAGE_SIZE === 0, 'whole pages only');
+  checkPageRange(firstPage, bytes.length / PAGE_SIZE, pageCountOf(image));
+  const position = firstPage * PAGE_SIZE;
+  for (let done = 0; done < bytes.length;) {
+    done += attempt('write', image, () =>
+      writeSync(image.fd, bytes, done, bytes.length - done, position + done),
+    );
+  }
+}
+
+/** FileCalls.seekData on an image. Throws MemoryError `io`. */
+export function seekData(image: ImageHandle, calls: FileCalls, offset: number): number {
+  return attempt('find data in', image, () => calls.seekData(image.fd, offset));
+}
+
+/** FileCalls.seekHole on an image. Throws MemoryError `io`. */
+export function seekHole(image: ImageHandle, calls: FileCalls, offset: number): number {
+  return attempt('find holes in', image, () => calls.seekHole(image.fd, offset));
+}
+
+/** Throws MemoryError `truncated` if the file ends before the image does. */
+export function checkNotTruncated(image: ImageHandle): void {
+  if (currentSizeBytes(image) < image.sizeBytes) throw truncated(image);
+}
+
+/** The error for a file that ends before the image does. */
+export function truncated(image: ImageHandle): MemoryError {
+  return new MemoryError({ code: 'truncated', path: image.path, sizeBytes: currentSizeBytes(image) });
+}
+
+/** Runs one system call on the image; what it throws becomes MemoryError `io`. */
+function attempt<T>(operation: string, { path }: ImageHandle, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw ioError(operation, path, error);
+  }
+}
+
+function currentSizeBytes(image: ImageHandle): number {
+  return attempt('stat', image, () => fstatSync(image.fd)).size;
+}

@@ -1,0 +1,82 @@
+// The real file calls for this package's tests. The binding that ships is transport's; this one is separate so that
+// the tests need no package that depends on this one, and borrows only transport's copy of koffi.
+
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import type { FileCalls } from '../src/file-calls.ts';
+
+interface Library {
+  func(prototype: string): (...args: number[]) => unknown;
+}
+
+interface Koffi {
+  load(name: string): Library;
+  errno(): number;
+}
+
+const transport = new URL('../../../transport/package.json', import.meta.url);
+const koffi: Koffi = createRequire(transport)('koffi');
+const libc = koffi.load('libc.so.6');
+const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
+const fallocate = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
+const flock = libc.func('int flock(int fd, int operation)');
+
+const mmap = libc.func(
+  'uintptr_t mmap(uintptr_t at, size_t length, int protection, int flags, int fd, int64_t offset)',
+);
+const munmap = libc.func('int munmap(uintptr_t at, size_t length)');
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const PUNCH_HOLE_KEEP_SIZE = 2 | 1;
+const LOCK_EX_NB = 2 | 4;
+
+/** Real system calls. */
+export const fileCalls: FileCalls = {
+  seekData: (fd, offset) => seek(fd, offset, SEEK_DATA),
+  seekHole: (fd, offset) => seek(fd, offset, SEEK_HOLE),
+  punchHole(fd, offset, length) {
+    if (fallocate(fd, PUNCH_HOLE_KEEP_SIZE, offset, length) !== 0) throw systemError('fallocate');
+  },
+  tryLockExclusive(fd) {
+    if (flock(fd, LOCK_EX_NB) === 0) return true;
+    if (koffi.errno() === constants.errno.EWOULDBLOCK) return false;
+    throw systemError('flock');
+  },
+};
+
+/** Maps a file's first page into this process, as `rw-s` or `r--p` in /proc/PID/maps; returns the undoing. */
+export function mapFirstPage(fd: number, { isShared }: { readonly isShared: boolean }): () => void {
+  const at = Number(isShared ? mmap(0, 4096, 3, 1, fd, 0) : mmap(0, 4096, 1, 2, fd, 0));
+  if (at === -1) throw systemError('mmap');
+  return () => void munmap(at, 4096);
+}
+
+/** The real calls, counted. */
+export function countingFileCalls(): FileCalls & {
+  readonly seekCount: () => number;
+  readonly punchCount: () => number;
+} {
+  let seeks = 0;
+  let punches = 0;
+  return {
+    seekData: (fd, offset) => ((seeks += 1), fileCalls.seekData(fd, offset)),
+    seekHole: (fd, offset) => ((seeks += 1), fileCalls.seekHole(fd, offset)),
+    punchHole: (fd, offset, length) => ((punches += 1), fileCalls.punchHole(fd, offset, length)),
+    tryLockExclusive: (fd) => fileCalls.tryLockExclusive(fd),
+    seekCount: () => seeks,
+    punchCount: () => punches,
+  };
+}
+
+function seek(fd: number, offset: number, whence: number): number {
+  const result = Number(lseek(fd, offset, whence));
+  if (result !== -1 || koffi.errno() === constants.errno.ENXIO) return result;
+  throw systemError('lseek');
+}
+
+function systemError(call: string): Error {
+  const code = getSystemErrorName(-koffi.errno());
+  return Object.assign(new Error(`${call}: ${code}`), { code });
+}
