@@ -1,1 +1,15 @@
-export {};
+export * from './api-address.ts';
+export * from './app.ts';
+export * from './auth.ts';
+export * from './common-options.ts';
+export * from './config.ts';
+export * from './errors.ts';
+export * from './help.ts';
+export * from './implement.ts';
+export * from './listen.ts';
+export * from './metrics.ts';
+export * from './openapi.ts';
+export * from './options.ts';
+export * from './problem-reply.ts';
+export * from './request-checks.ts';
+export * from './shutdown.ts';
