@@ -13,7 +13,7 @@
 // | start-guest   | `guest-started`                        | `start-refused`, `start-unknown`         |
 // | destroy-guest | `guest-destroyed`                      | `destroy-failed`                         |
 // | send          | nothing; dropped while the link is cut | nothing: what is owed is sent again      |
-// | end-engine    | nothing                                | `failed` (the engine could not be ended) |
+// | end-engine    | nothing                                | nothing: the daemon cannot go on (throw) |
 // | report        | nothing                                | nothing                                  |
 import type { Cause, DestinationMessage, RunState, SourceMessage } from './messages.ts';
 import type { DestinationRecord, GuestIdentity, SourceRecord } from './journal-record.ts';

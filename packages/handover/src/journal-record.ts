@@ -2,17 +2,19 @@
 // Invariant: recovery needs nothing but the newest entry. The one-time token is never stored; the session key is,
 // because only it lets a restarted daemon reconnect (the file is 0600).
 import { z } from 'zod';
+import { HandoverError } from './errors.ts';
+import { REASON_MAX_LENGTH } from './messages.ts';
 
 const epoch = z.int().min(1).max(0xffff_ffff);
-const reason = z.string().max(512);
+const reason = z.string().max(REASON_MAX_LENGTH);
 const runState = z.enum(['running', 'paused']);
 const hex16Bytes = z.string().regex(/^[0-9a-f]{32}$/);
 
 /** A process that a restarted daemon can name without mistaking a recycled pid for it. */
 const processIdentity = z.strictObject({
   pid: z.int().min(1),
-  /** Field 22 of /proc/PID/stat, clock ticks since boot, as text. */
-  startTime: z.string().regex(/^[0-9]{1,20}$/),
+  /** Field 22 of /proc/PID/stat, clock ticks since boot. */
+  startTime: z.int().min(0),
 });
 
 /** The guest package's own identity, opaque here; it validates what it gets back. Any JSON object, 1 KiB at most. */
@@ -84,3 +86,14 @@ export type SourceRecord = Readonly<z.infer<typeof sourceRecord>>;
 export type DestinationRecord = Readonly<z.infer<typeof destinationRecord>>;
 export type SourceEntry = Readonly<z.infer<typeof sourceEntry>>;
 export type DestinationEntry = Readonly<z.infer<typeof destinationEntry>>;
+
+/** Longest guest identity as JSON; with it every step of the destination fits into a slot. */
+export const IDENTITY_MAX_BYTES = 1024;
+
+/** @throws {HandoverError} `record-too-large`, when the guest is prepared and nothing was promised yet. */
+export function assertIdentityFits(guest: GuestIdentity): void {
+  const lengthBytes = Buffer.byteLength(JSON.stringify(guest));
+  if (lengthBytes <= IDENTITY_MAX_BYTES) return;
+  const what = "the guest's identity";
+  throw new HandoverError({ code: 'record-too-large', what, lengthBytes, limitBytes: IDENTITY_MAX_BYTES });
+}
