@@ -1,1 +1,10 @@
-export {};
+export { checkLog } from './workload/check-log.ts';
+export type { LogReport } from './workload/check-log.ts';
+export { PAGE_BYTES, writeInitialImage } from './workload/initial-image.ts';
+export type { InitialImage } from './workload/initial-image.ts';
+export { lanesOf } from './workload/lane.ts';
+export type { Lane, LaneName, PageRange, WorkloadPlan } from './workload/lane.ts';
+export { readLastOperations } from './workload/operation-log.ts';
+export { replayAndCompare } from './workload/replay.ts';
+export type { Mismatches, Replay } from './workload/replay.ts';
+export { readCounter } from './workload/writer.ts';
