@@ -4,6 +4,8 @@ export * from './dest-step.ts';
 export * from './effects.ts';
 export * from './errors.ts';
 export * from './executor.ts';
+export * from './guard-process.ts';
+export * from './guard.ts';
 export * from './journal-record.ts';
 export * from './journal.ts';
 export * from './messages.ts';
