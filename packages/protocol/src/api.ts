@@ -8,6 +8,7 @@ import { BLOCK_ID_MAX_BYTES, BLOCKS_MAX, TOKEN_MAX_CHARACTERS } from './limits.t
 import {
   CACHE_BYTES_MAX,
   cacheSizeBytes,
+  givenParameters,
   incomingParameters,
   liveParameters,
   migrationParameters,
@@ -123,7 +124,7 @@ export const migrateBody = z.strictObject({
   blocks: sourceBlocks,
   guest: sourceGuest.default({ type: 'none' }),
   capabilities: migrationCapabilities.prefault({}),
-  parameters: migrationParameters.prefault({}),
+  parameters: givenParameters.prefault({}),
   tracker: tracker.default({ type: 'scan' }),
 });
 export type MigrateBody = z.output<typeof migrateBody>;

@@ -32,7 +32,15 @@ export const cacheSizeBytes = z
   .max(CACHE_BYTES_MAX, {
     error: `must be at most ${CACHE_BYTES_MAX} bytes (${CACHE_BYTES_PER_STREAM_MAX} a stream)`,
   })
-  .refine((bytes) => Number.isInteger(Math.log2(bytes)), { error: 'must be a power of two' });
+  .refine((bytes) => Number.isInteger(Math.log2(bytes)), {
+    error: 'must be a power of two',
+    when: isSoundSoFar,
+  });
+
+/** Cross-checks wait for sound values, so that one mistake gives one message. */
+function isSoundSoFar({ issues }: { readonly issues: readonly unknown[] }): boolean {
+  return issues.length === 0;
+}
 
 const bytesPerSecond = z.int().min(0);
 const timeoutMs = z.int().min(100).max(600_000);
@@ -179,22 +187,47 @@ export const parameterShape = {
 
 type PingTimes = { readonly 'ping-interval': number; readonly 'ping-timeout': number };
 const arePingTimesInOrder = (given: PingTimes) => given['ping-interval'] < given['ping-timeout'];
-const pingTimesOutOfOrder = { path: ['ping-interval'], error: 'must be less than ping-timeout' };
+const pingTimesOutOfOrder = {
+  path: ['ping-interval'],
+  error: 'must be less than ping-timeout',
+  when: isSoundSoFar,
+};
+
+const areRoundsInOrder = (given: { readonly 'min-rounds': number; readonly 'max-rounds': number }) =>
+  given['min-rounds'] <= given['max-rounds'];
+const roundsOutOfOrder = {
+  path: ['min-rounds'],
+  error: 'must not be greater than max-rounds',
+  when: isSoundSoFar,
+};
 
 /** The source's parameters, which are all of them, defaults filled in; unknown names are errors. */
 export const migrationParameters = z
   .strictObject(parameterShape)
-  .refine((given) => given['min-rounds'] <= given['max-rounds'], {
-    path: ['min-rounds'],
-    error: 'must not be greater than max-rounds',
-  })
+  .refine(areRoundsInOrder, roundsOutOfOrder)
   .refine((given) => given['xbzrle-cache-size'] <= CACHE_BYTES_PER_STREAM_MAX * given['multifd-channels'], {
     path: ['xbzrle-cache-size'],
     error: `must be at most ${CACHE_BYTES_PER_STREAM_MAX} bytes a stream`,
+    when: isSoundSoFar,
   })
   .refine(arePingTimesInOrder, pingTimesOutOfOrder);
 export type MigrationParameters = z.output<typeof migrationParameters>;
 export type ParameterName = keyof MigrationParameters;
+
+/**
+ * What POST /migrate may say: as above, but what PATCH /parameters and PUT /cache-size set beforehand holds where
+ * the request says nothing, so these have no default here. The daemon completes them by `migrationParameters`.
+ */
+export const givenParameters = z
+  .strictObject({
+    ...parameterShape,
+    'max-bandwidth': parameterShape['max-bandwidth'].unwrap().optional(),
+    'downtime-limit': parameterShape['downtime-limit'].unwrap().optional(),
+    'xbzrle-cache-size': parameterShape['xbzrle-cache-size'].unwrap().optional(),
+  })
+  .refine(areRoundsInOrder, roundsOutOfOrder)
+  .refine(arePingTimesInOrder, pingTimesOutOfOrder);
+export type GivenParameters = z.output<typeof givenParameters>;
 
 /** The destination's parameters, given to POST /incoming. */
 export const incomingParameters = z
