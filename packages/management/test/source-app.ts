@@ -1,7 +1,7 @@
 /**
  * A source's application with fake handlers, for the tests of the shell: it counts the calls that reach a handler.
  */
-import { type MigrationStatus, defaultParameters } from '@pageferry/protocol';
+import { defaultParameters, migrationParameters, type MigrationStatus } from '@pageferry/protocol';
 import { pino } from 'pino';
 import { type App, type AppOptions, createApp, implement, metricsText } from '../src/index.ts';
 
@@ -44,7 +44,8 @@ export function makeSourceApp(
   const parameters = { requested: defaultParameters(), effective: defaultParameters() };
   implement(app, 'migrate', (body) => {
     bodies.push(body);
-    const { parameters: effective, capabilities } = body;
+    const { capabilities } = body;
+    const effective = migrationParameters.parse(body.parameters);
     return { 'migration-id': MIGRATION_ID, parameters: effective, capabilities, warnings: [] };
   });
   implement(app, 'status', () => IDLE);
