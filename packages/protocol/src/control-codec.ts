@@ -15,7 +15,12 @@ import {
   type SourceMessage,
 } from './control-message.ts';
 import { ProtocolError } from './errors.ts';
-import { CONTROL_MESSAGE_MAX_BYTES, VERSION_NUMBER_MAX, VERSIONS_MAX } from './limits.ts';
+import {
+  CONTROL_BEFORE_HELLO_MAX_BYTES,
+  CONTROL_MESSAGE_MAX_BYTES,
+  VERSION_NUMBER_MAX,
+  VERSIONS_MAX,
+} from './limits.ts';
 import { scanMessage } from './message-scan.ts';
 
 const packr = new Packr({
@@ -24,6 +29,7 @@ const packr = new Packr({
   int64AsType: 'number',
   copyBuffers: true,
   bundleStrings: false,
+  variableMapSize: true,
 });
 
 /** The part of hello that every version of the protocol can read. */
@@ -68,7 +74,9 @@ export function decodeOfferedVersions(payload: Uint8Array): readonly number[] {
 
 function encode(message: SourceMessage | DestinationMessage): Uint8Array {
   const payload = Uint8Array.from(packr.pack(message));
-  if (payload.length > CONTROL_MESSAGE_MAX_BYTES) {
+  if (
+    payload.length > (message.type === 'hello' ? CONTROL_BEFORE_HELLO_MAX_BYTES : CONTROL_MESSAGE_MAX_BYTES)
+  ) {
     throw new RangeError(`a ${message.type} message of ${payload.length} bytes is too long`);
   }
   scanMessage(payload);

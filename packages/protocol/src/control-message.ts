@@ -165,13 +165,14 @@ export const sourceMessage = z.discriminatedUnion('type', [
   error,
 ]);
 
-/** Where the destination is in a handover; `unknown` is not among them: an unknown session is rejected. */
+/** Where the destination is in a handover, in the words of its transition function. An unknown session is rejected. */
 export const handoverPhase = z.enum([
   'receiving',
   'preparing',
   'prepared',
   'starting',
   'running',
+  'destroying',
   'refused',
   'aborted',
 ]);
