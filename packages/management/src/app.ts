@@ -5,7 +5,7 @@
  * refused request has changed nothing. Every error is a problem+json.
  */
 import { type HealthAnswer, ProblemError, type Route, routes, type Side } from '@pageferry/protocol';
-import { fastify, type FastifyBaseLogger, type FastifyRequest } from 'fastify';
+import { fastify, LogController, type FastifyBaseLogger, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type App, implement } from './implement.ts';
 import { openApiDocument } from './openapi.ts';
@@ -31,7 +31,7 @@ export function createApp(options: AppOptions): App {
   const logger: FastifyBaseLogger = options.logger;
   const app: App = fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_MAX_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
