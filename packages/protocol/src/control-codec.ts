@@ -23,11 +23,11 @@ import {
 } from './limits.ts';
 import { scanMessage } from './message-scan.ts';
 
+// Binary fields come out as views of the input; the schemas copy them.
 const packr = new Packr({
   useRecords: false,
   mapsAsObjects: true,
   int64AsType: 'number',
-  copyBuffers: true,
   bundleStrings: false,
   variableMapSize: true,
 });

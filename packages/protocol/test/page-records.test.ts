@@ -80,7 +80,12 @@ void t.test('a bad last record leaves no record', (t) => {
 });
 
 void t.test('pages of the highest index', (t) => {
-  t.plan(1);
+  t.plan(2);
+  const wrapping = hexBytes('02000000 ffffffff 01');
+  t.equal(
+    faultOf(() => table.decode(wrapping, 0, 2 ** 32 - 1)),
+    'out-of-range',
+  );
   const records = decodeRecords(hexBytes('00000000 ffffffff 01 ffffffff 01000000 01'), 0, 2 ** 32);
   t.same(
     records.map(({ firstPage, count }) => [firstPage, count]),
