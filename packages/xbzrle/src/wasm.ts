@@ -60,10 +60,11 @@ type EncodeBatch = (
 ) => number;
 
 /** An instance and its memory. */
-export type Kernel = { readonly exports: KernelExports; readonly memory: ArrayBuffer };
+export type Kernel = { readonly exports: KernelExports & KernelSizes; readonly memory: ArrayBuffer };
 
 type SizeName = (typeof EXPECTED_SIZES)[number][0];
-type Sizes = { readonly [name in SizeName]?: { readonly value: number } };
+/** The sizes that a kernel states. */
+export type KernelSizes = { readonly [name in SizeName]?: { readonly value: number } };
 type Module = object;
 type Memory = { readonly buffer: ArrayBuffer };
 
@@ -75,7 +76,7 @@ declare const WebAssembly: {
   readonly Instance: new (
     module: Module,
     imports: { env: { memory: Memory } },
-  ) => { readonly exports: KernelExports & Sizes };
+  ) => { readonly exports: KernelExports & KernelSizes };
 };
 
 const WASM_PAGE_BYTES = 65536;
@@ -112,7 +113,7 @@ export function instantiateKernel(memoryBytes: (sizes: KernelExports) => number)
 function compile(): Module {
   try {
     const module = new WebAssembly.Module(readFileSync(new URL('../xbzrle.wasm', import.meta.url)));
-    checkSizes(module);
+    checkSizes(instantiate(module, MINIMAL_BYTES).exports);
     return module;
   } catch (cause) {
     if (cause instanceof XbzrleError) throw cause;
@@ -120,15 +121,22 @@ function compile(): Module {
   }
 }
 
-function instantiate(module: Module, bytes: number): { exports: KernelExports & Sizes; memory: ArrayBuffer } {
+function instantiate(
+  module: Module,
+  bytes: number,
+): { exports: KernelExports & KernelSizes; memory: ArrayBuffer } {
   const pageCount = Math.ceil(bytes / WASM_PAGE_BYTES);
   const memory = new WebAssembly.Memory({ initial: pageCount, maximum: pageCount });
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   return { exports, memory: memory.buffer };
 }
 
-function checkSizes(module: Module): void {
-  const sizes: Sizes = instantiate(module, MINIMAL_BYTES).exports;
+/**
+ * Compares the kernel's sizes with ours.
+ *
+ * @throws XbzrleError `kernel-mismatch`
+ */
+export function checkSizes(sizes: KernelSizes): void {
   for (const [name, expected] of EXPECTED_SIZES) {
     const kernel = sizes[name]?.value ?? 0;
     if (kernel !== expected) throw new XbzrleError({ code: 'kernel-mismatch', name, kernel, expected });

@@ -53,3 +53,7 @@ export function randomSecret(seed: number): Uint8Array {
   fillRandom(secret, seed);
   return secret;
 }
+
+export function randomPages(seed: number, count: number): Uint8Array[] {
+  return Array.from({ length: count }, (_, i) => randomPage(seed + i));
+}
