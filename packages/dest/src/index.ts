@@ -1,1 +1,2 @@
-export {};
+export { destinationApp } from './app.ts';
+export { DestinationDaemon, type DaemonOptions } from './daemon.ts';

@@ -1,1 +1,2 @@
-export {};
+export { sourceApp } from './app.ts';
+export { SourceDaemon, type DaemonOptions } from './daemon.ts';

@@ -89,6 +89,11 @@ export class ControlLink<Received extends { readonly type: string }, Sent> {
     );
   }
 
+  /** Sends bytes that are not a message: the preamble. */
+  sendBytes(bytes: Uint8Array): void {
+    this.#frames?.send(bytes);
+  }
+
   /** Begins to ping, and to watch for silence. */
   startPings(epoch: number, intervalMs: number, timeoutMs: number): void {
     this.#lastHeardMs = performance.now();

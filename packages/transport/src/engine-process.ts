@@ -5,9 +5,9 @@
  * engine never ends by itself in good order: its end before `kill()` is a failure whatever its exit code, and
  * its lock descriptors close with it.
  */
-import { fork, type ChildProcess } from 'node:child_process';
-import type { SendHandle } from 'node:child_process';
+import { fork, type ChildProcess, type SendHandle } from 'node:child_process';
 import { TransportError } from './errors.ts';
+import type { Arrival } from './listener.ts';
 
 /** The first descriptor number that an engine inherits; the daemon's i-th descriptor is FIRST_INHERITED_FD + i there. */
 export const FIRST_INHERITED_FD = 4;
@@ -56,12 +56,14 @@ export class EngineProcess {
     return this.#child.pid;
   }
 
-  /** Sends a message, with an accepted connection's handle if given. A message to an ended engine is dropped. */
-  send(message: object, handle?: SendHandle): void {
-    if (!this.#child.connected) return;
-    this.#child.send(message, handle, { keepOpen: false }, () => {
-      // The engine may end between the check and the write; its end is reported by `exit`.
-    });
+  /** Sends a message. One to an engine that has ended is dropped. */
+  send(message: object): void {
+    this.#send(message, undefined, () => undefined);
+  }
+
+  /** Sends a message together with an accepted connection, which is the engine's from then on. */
+  sendConnection(message: object, arrival: Arrival): void {
+    arrival.handOver((handle, sent) => this.#send(message, handle, sent));
   }
 
   /** Ends the engine with SIGKILL (a worker may be blocked in a system call, where nothing else helps). */
@@ -69,5 +71,11 @@ export class EngineProcess {
     this.#isKilled = true;
     this.#child.kill('SIGKILL');
     await this.#exited;
+  }
+
+  /** The engine may end between the check and the write: its end is reported by `exit`, not here. */
+  #send(message: object, handle: SendHandle | undefined, sent: () => void): void {
+    if (this.#child.connected) this.#child.send(message, handle, {}, sent);
+    else sent();
   }
 }

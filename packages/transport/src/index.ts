@@ -1,4 +1,5 @@
 export * from './control-link.ts';
+export * from './end-process.ts';
 export * from './engine-process.ts';
 export * from './engine-side.ts';
 export * from './errors.ts';

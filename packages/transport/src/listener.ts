@@ -6,6 +6,7 @@
  * the engine with no byte lost: passing a `net.Socket` lets it read at once in the wrong process (64 KiB were
  * lost, measured). Until then a peer costs bounded memory and time.
  */
+import type { SendHandle } from 'node:child_process';
 import {
   createServer,
   Socket,
@@ -36,7 +37,8 @@ export interface ConnectionHandle {
   close(done?: () => void): void;
 }
 
-function isHandle(value: unknown): value is ConnectionHandle {
+/** Whether IPC takes it: a bare TCP handle is sent as it is, though the types name sockets and servers only. */
+function isSendable(value: unknown): value is SendHandle {
   return typeof value === 'object' && value !== null && 'fd' in value && 'close' in value;
 }
 
@@ -67,10 +69,10 @@ export class Arrival {
     return this.#take(handler);
   }
 
-  /** Hands the unread rest to an engine (data connections): `send` passes the handle over IPC. */
-  handOver(send: (handle: ConnectionHandle, sent: () => void) => void): void {
+  /** Hands the unread rest to an engine (data connections): `send` passes the handle over IPC, `sent` lets ours go. */
+  handOver(send: (handle: SendHandle, sent: () => void) => void): void {
     const handle = handleOf(this.#socket);
-    if (isHandle(handle)) send(handle, () => this.#socket.destroy());
+    if (isSendable(handle)) send(handle, () => this.#socket.destroy());
   }
 
   refuse(): void {

@@ -7,6 +7,15 @@ import { system } from '../src/system.ts';
 
 const MIB = 1024 * 1024;
 
+function faultOf(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error instanceof TransportError ? error.fault : error;
+  }
+  return undefined;
+}
+
 function temporaryFile(t: Test): { fd: number; path: string } {
   const directory = mkdtempSync(join(tmpdir(), 'pageferry-'));
   const path = join(directory, 'file');
@@ -18,7 +27,7 @@ function temporaryFile(t: Test): { fd: number; path: string } {
   return { fd, path };
 }
 
-t.test('holes and data are found, and a punched hole reads as zeros', (t) => {
+void t.test('holes and data are found, and a punched hole reads as zeros', (t) => {
   const { fd } = temporaryFile(t);
   ftruncateSync(fd, 4 * MIB);
   writeSync(fd, Buffer.alloc(MIB, 7), 0, MIB, 2 * MIB);
@@ -33,7 +42,7 @@ t.test('holes and data are found, and a punched hole reads as zeros', (t) => {
   t.end();
 });
 
-t.test('offsets beyond 4 GiB are not truncated', (t) => {
+void t.test('offsets beyond 4 GiB are not truncated', (t) => {
   const { fd } = temporaryFile(t);
   const far = 5 * 1024 * MIB;
   ftruncateSync(fd, far + MIB);
@@ -42,7 +51,7 @@ t.test('offsets beyond 4 GiB are not truncated', (t) => {
   t.end();
 });
 
-t.test('an exclusive lock is held by one open file, and a duplicate keeps it', (t) => {
+void t.test('an exclusive lock is held by one open file, and a duplicate keeps it', (t) => {
   const { fd, path } = temporaryFile(t);
   t.equal(system.tryLockExclusive(fd), true);
   const second = openSync(path, 'r');
@@ -55,15 +64,7 @@ t.test('an exclusive lock is held by one open file, and a duplicate keeps it', (
   t.end();
 });
 
-t.test('errors carry the call and the errno', (t) => {
-  const faultOf = (work: () => unknown): unknown => {
-    try {
-      work();
-    } catch (error) {
-      return error instanceof TransportError ? error.fault : error;
-    }
-    return undefined;
-  };
+void t.test('errors carry the call and the errno', (t) => {
   const bad = { code: 'SYSTEM_CALL', errno: 'EBADF' };
   t.match(
     faultOf(() => system.seekData(99_999, 0)),

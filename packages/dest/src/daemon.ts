@@ -1,0 +1,193 @@
+/**
+ * The destination daemon: one incoming migration at a time, its operator's requests, and what an earlier life
+ * left to finish. The last migration's status stays until the next one is armed.
+ */
+import { readFileSync } from 'node:fs';
+import { incomingGuest } from '@pageferry/guest';
+import { recoverDestination, type DestinationRecord, type Journal } from '@pageferry/handover';
+import { problemError } from '@pageferry/management';
+import {
+  CACHE_BYTES_MAX,
+  formatTcpAddress,
+  incomingParameters,
+  isLoopbackHost,
+  parseTcpAddress,
+  ProblemError,
+  type CacheSizeAnswer,
+  type IncomingAnswer,
+  type IncomingBody,
+  type MigrationStatus,
+  type ParametersAnswer,
+} from '@pageferry/protocol';
+import type { Logger } from 'pino';
+import { checkImages, type ImagePolicy } from './images.ts';
+import { Incoming, type IncomingContext } from './incoming.ts';
+import { destinationStatus, IDLE_STATUS, socketAddresses } from './status.ts';
+
+export interface DaemonOptions {
+  readonly logger: Logger;
+  readonly journal: Journal<DestinationRecord>;
+  readonly stateDirectory: string;
+  readonly policy: ImagePolicy;
+  readonly allowsPlainTcp: boolean;
+  /** Commands that start guests, by name. */
+  readonly guestCommands: Readonly<Record<string, readonly string[]>>;
+}
+
+export class DestinationDaemon {
+  readonly #options: DaemonOptions;
+  #incoming: Incoming | undefined;
+  #isArming = false;
+  #isEnding = false;
+  /** What PUT /cache-size set; a POST /incoming sets it anew. */
+  #cacheCeilingBytes: number = CACHE_BYTES_MAX;
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+  }
+
+  /** Goes on where an earlier life stopped: what was prepared waits for its source, on the same address. */
+  async recover(): Promise<void> {
+    const { journal, logger } = this.#options;
+    const entry = journal.newest;
+    const address = entry === null ? undefined : parseTcpAddress(entry.session.address);
+    if (entry === null || address === undefined) return;
+    logger.warn(
+      { phase: entry.handover.phase, sessionId: entry.session.sessionId },
+      'going on with what the journal says',
+    );
+    const incoming = new Incoming(
+      undefined,
+      this.#context(incomingParameters.parse({})),
+      this.#cacheCeilingBytes,
+    );
+    this.#incoming = incoming;
+    await incoming.resume(entry.session, recoverDestination(entry.handover));
+    // Pages that were being received are lost with the engine.
+    if (incoming.state?.phase === 'receiving') {
+      await incoming.ownership?.deliver({ type: 'failed', reason: 'the destination daemon was restarted' });
+    }
+    try {
+      await incoming.listen(address);
+    } catch (error) {
+      if (!incoming.isOver) throw error;
+      logger.warn({ err: error }, 'cannot listen for a source that may still ask');
+    }
+  }
+
+  /** Why no migration can be armed now; empty when one can. */
+  get notReadyReasons(): string[] {
+    if (this.#isEnding) return ['the daemon is ending'];
+    return this.#isBusy ? [`migration ${this.#incoming?.id ?? '(armed)'} is not over`] : [];
+  }
+
+  async arm(body: IncomingBody): Promise<IncomingAnswer> {
+    if (this.#isEnding || this.#isArming || this.#isBusy) throw this.#busy();
+    this.#isArming = true;
+    try {
+      return await this.#arm(body);
+    } catch (error) {
+      throw problemError(error, { peer: 'destination' });
+    } finally {
+      this.#isArming = false;
+    }
+  }
+
+  status(): MigrationStatus {
+    return this.#incoming === undefined ? IDLE_STATUS : destinationStatus(this.#incoming, performance.now());
+  }
+
+  /** The cache is the source's; what counts here is the ceiling. */
+  cacheSize(): CacheSizeAnswer {
+    const ceiling = this.#incoming?.cacheCeilingBytes ?? this.#cacheCeilingBytes;
+    return { requested: ceiling, ceiling, effective: ceiling, allocated: 0, limit: CACHE_BYTES_MAX };
+  }
+
+  setCacheSize(bytes: number): CacheSizeAnswer {
+    this.#cacheCeilingBytes = bytes;
+    this.#incoming?.setCacheCeiling(bytes);
+    return this.cacheSize();
+  }
+
+  parameters(): ParametersAnswer {
+    const parameters = this.#incoming?.armed?.body.parameters ?? incomingParameters.parse({});
+    return { requested: parameters, effective: parameters };
+  }
+
+  /** @throws ProblemError not-armed, migration-unknown, past-point-of-no-return */
+  async abort(id: string | undefined): Promise<{ 'migration-id'?: string }> {
+    const incoming = this.#incoming;
+    if (incoming === undefined || incoming.isOver)
+      throw new ProblemError('not-armed', 'No incoming migration is armed');
+    if (incoming.id !== undefined && id !== incoming.id) {
+      throw new ProblemError(
+        'migration-unknown',
+        `The incoming migration is ${incoming.id}: name it to abort it`,
+      );
+    }
+    await incoming.abort();
+    return incoming.id === undefined ? {} : { 'migration-id': incoming.id };
+  }
+
+  /** Ends in good order; a prepared guest waits, stopped, for this daemon's next life. */
+  async shutDown(): Promise<void> {
+    this.#isEnding = true;
+    await this.#incoming?.close();
+    this.#options.journal.close();
+  }
+
+  async #arm(body: IncomingBody): Promise<IncomingAnswer> {
+    const { guestCommands, stateDirectory, policy, allowsPlainTcp } = this.#options;
+    const address = parseTcpAddress(body.listen);
+    if (address === undefined) throw new ProblemError('invalid-body', `${body.listen} is not an address`);
+    if (!isLoopbackHost(address.host) && !allowsPlainTcp) {
+      throw new ProblemError(
+        'plain-tcp-refused',
+        `${body.listen} is reachable from other machines and TCP is not encrypted`,
+        {
+          hint: 'Start the daemon with --allow-plain-tcp if the network is trusted.',
+        },
+      );
+    }
+    const guest = incomingGuest(body.guest, guestCommands, stateDirectory);
+    const reasons = await guest.preflight();
+    if (reasons.length > 0) throw new ProblemError('guest-unavailable', reasons.join('; '));
+    const warnings = await checkImages(body.blocks, policy);
+    const incoming = new Incoming(
+      { body, guest, warnings },
+      this.#context(body.parameters),
+      body['xbzrle-cache-size'],
+    );
+    // The last migration's listener may hold the very port that is asked for.
+    await this.#incoming?.close();
+    await incoming.listen(address);
+    this.#incoming = incoming;
+    this.#cacheCeilingBytes = body['xbzrle-cache-size'];
+    const bound = incoming.address ?? address;
+    return {
+      'socket-address': socketAddresses(incoming),
+      uri: formatTcpAddress(bound),
+      token: incoming.token,
+      warnings,
+    };
+  }
+
+  #context(parameters: IncomingContext['parameters']): IncomingContext {
+    const { logger, journal, policy } = this.#options;
+    const hostBootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+    return { logger, journal, policy, hostBootId, parameters };
+  }
+
+  get #isBusy(): boolean {
+    return this.#incoming !== undefined && !this.#incoming.isOver;
+  }
+
+  #busy(): ProblemError {
+    const id = this.#incoming?.id;
+    return new ProblemError('migration-running', `Migration ${id ?? '(armed, no source yet)'} is not over`, {
+      peer: 'destination',
+      hint: 'POST /abort gives up an incoming migration whose source does not come back.',
+      ...(id === undefined ? {} : { 'migration-id': id }),
+    });
+  }
+}

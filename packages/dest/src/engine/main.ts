@@ -1,0 +1,98 @@
+/**
+ * Entry of the destination's engine: starts a thread for each stream, hands it its connection, adds up roots.
+ *
+ * This thread never reads a data connection and never touches a page, so that it always answers its daemon. It
+ * does not stop by itself: the daemon kills it, and it dies with the daemon.
+ */
+import { Worker } from 'node:worker_threads';
+import { bindToDaemon, rssAnonBytes, system, tellDaemon, type ConnectionHandle } from '@pageferry/transport';
+import { addRoots, ZERO_ROOT } from '@pageferry/xbzrle';
+import { StreamCounters, sumCounters } from './counters.ts';
+import type {
+  EngineCommand,
+  EnginePlan,
+  EngineReport,
+  ExtentName,
+  StreamCommand,
+  StreamPlan,
+  StreamReport,
+} from './messages.ts';
+
+const PROGRESS_INTERVAL_MS = 100;
+
+bindToDaemon();
+const report = (message: EngineReport): void => tellDaemon(message);
+const counters: StreamCounters[] = [];
+const workers: Worker[] = [];
+/** What the streams have reported of a round, until all have. */
+const appliedRoots = new Map<number, (readonly Uint8Array[])[]>();
+let rereadReports: (readonly ExtentName[])[] = [];
+
+process.on('message', (command: EngineCommand, handle?: ConnectionHandle) => {
+  switch (command.type) {
+    case 'start':
+      for (let stream = 0; stream < command.plan.streamCount; stream += 1) startStream(command.plan, stream);
+      setInterval(() => report({ type: 'progress', ...totals() }), PROGRESS_INTERVAL_MS);
+      break;
+    case 'connection':
+      if (handle !== undefined) hand(command.stream, handle);
+      break;
+    case 'reread':
+      rereadReports = [];
+      for (const worker of workers) tell(worker, { type: 'reread' });
+      break;
+  }
+});
+
+/** The thread gets a descriptor of its own; this process's handle is never read. */
+function hand(stream: number, handle: ConnectionHandle): void {
+  const worker = workers[stream];
+  if (worker !== undefined) tell(worker, { type: 'connection', fd: system.duplicate(handle.fd) });
+  handle.close();
+}
+
+function tell(worker: Worker, command: StreamCommand): void {
+  worker.postMessage(command);
+}
+
+function startStream(plan: EnginePlan, stream: number): void {
+  const buffer = StreamCounters.allocate();
+  counters.push(new StreamCounters(buffer));
+  const workerData: StreamPlan = { ...plan, stream, counters: buffer };
+  const worker = new Worker(new URL('./stream-main.js', import.meta.url), { workerData });
+  worker.on('message', (message: StreamReport) => handleReport(message, plan));
+  worker.on('error', (error) => report({ type: 'failed', reason: error.message }));
+  workers.push(worker);
+}
+
+function handleReport(message: StreamReport, plan: EnginePlan): void {
+  switch (message.type) {
+    case 'failed':
+      report(message);
+      break;
+    case 'round-applied':
+      applied(message.round, message.roots, plan);
+      break;
+    case 'reread-done':
+      rereadReports.push(message.differing);
+      if (rereadReports.length === plan.streamCount)
+        report({ type: 'reread-done', differing: rereadReports.flat() });
+      break;
+  }
+}
+
+/** The root of each block: the streams' shards cover it, so their sums add up to it. */
+function applied(round: number, roots: readonly Uint8Array[], plan: EnginePlan): void {
+  const reported = [...(appliedRoots.get(round) ?? []), roots];
+  appliedRoots.set(round, reported);
+  if (reported.length < plan.streamCount) return;
+  appliedRoots.delete(round);
+  const sums = plan.blockPageCounts.map((_, block) =>
+    reported.reduce((sum, streamRoots) => addRoots(sum, streamRoots[block] ?? ZERO_ROOT), ZERO_ROOT),
+  );
+  report({ type: 'round-applied', round, roots: sums, ...totals() });
+}
+
+function totals(): { counters: ReturnType<typeof sumCounters>; rssAnonBytes: number } {
+  return { counters: sumCounters(counters), rssAnonBytes: rssAnonBytes() };
+}

@@ -1,0 +1,56 @@
+/**
+ * What daemon and engine, and the engine's main thread and its streams, say to each other. Private to this
+ * package: both ends are always of the same build.
+ */
+import type { Counters } from './counters.ts';
+
+/** How a migration's pages are applied; fixed for the engine's life. */
+export interface EnginePlan {
+  readonly epoch: number;
+  readonly streamCount: number;
+  /** Secret of the digests, 192 bytes. */
+  readonly secret: Uint8Array;
+  /** Sizes of the blocks, in the order of the inherited descriptors. */
+  readonly blockPageCounts: readonly number[];
+}
+
+export type EngineCommand =
+  | { readonly type: 'start'; readonly plan: EnginePlan }
+  /** A proven data connection; its handle travels with the message. */
+  | { readonly type: 'connection'; readonly stream: number }
+  /** Digest the whole file again and compare with what was applied. */
+  | { readonly type: 'reread' };
+
+export type EngineReport =
+  | { readonly type: 'progress'; readonly counters: Counters; readonly rssAnonBytes: number }
+  | {
+      readonly type: 'round-applied';
+      readonly round: number;
+      /** One root a block, 16 bytes each. */
+      readonly roots: readonly Uint8Array[];
+      readonly counters: Counters;
+      readonly rssAnonBytes: number;
+    }
+  /** `differing`: extents whose file content is not what was applied. */
+  | { readonly type: 'reread-done'; readonly differing: readonly ExtentName[] }
+  | { readonly type: 'failed'; readonly reason: string };
+
+/** An extent of 512 pages, by block and index. */
+export interface ExtentName {
+  readonly block: number;
+  readonly extent: number;
+}
+
+/** What a stream's thread is started with. */
+export interface StreamPlan extends EnginePlan {
+  readonly stream: number;
+  readonly counters: SharedArrayBuffer;
+}
+
+export type StreamCommand =
+  { readonly type: 'connection'; readonly fd: number } | { readonly type: 'reread' };
+
+export type StreamReport =
+  | { readonly type: 'round-applied'; readonly round: number; readonly roots: readonly Uint8Array[] }
+  | { readonly type: 'reread-done'; readonly differing: readonly ExtentName[] }
+  | { readonly type: 'failed'; readonly reason: string };

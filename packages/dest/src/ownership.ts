@@ -1,0 +1,124 @@
+/**
+ * Who owns the guest, carried through at the destination: the handover's executor and the control link that its
+ * answers travel on.
+ *
+ * It outlives connections and the daemon: what was prepared waits for the source's commit or abort, whoever
+ * connects; after a restart it is made from the journal alone.
+ */
+import { incomingGuestFromIdentity, type IncomingGuest } from '@pageferry/guest';
+import {
+  destinationExecutor,
+  HandoverError,
+  type DestinationEvent,
+  type DestinationExecutor,
+  type DestinationPorts,
+  type DestinationState,
+  type DestinationStep,
+  type GuestIdentity,
+  type Report,
+  type SourceOrder,
+} from '@pageferry/handover';
+import type { Logger } from 'pino';
+import type { DestinationLink } from './session.ts';
+
+/** How long after trouble (a guest that does not start or die) it is tried again. */
+const RETRY_MS = 1000;
+
+export interface OwnershipOptions {
+  readonly first: DestinationStep;
+  readonly journal: DestinationPorts['journal'];
+  /** The guest that is not prepared yet; absent after a restart, when identities are all there is. */
+  readonly guest: IncomingGuest | undefined;
+  readonly endEngine: () => Promise<void>;
+  readonly logger: Logger;
+  /** Every change. */
+  readonly onChange: (state: DestinationState) => void;
+}
+
+export class Ownership {
+  readonly #options: OwnershipOptions;
+  readonly #executor: DestinationExecutor;
+  /** What is odd about a guest that runs, for the status. */
+  note: string | null = null;
+  link: DestinationLink | undefined;
+
+  constructor(options: OwnershipOptions) {
+    this.#options = options;
+    this.#executor = destinationExecutor(options.first, {
+      journal: options.journal,
+      guest: {
+        prepare: () => this.#prepare(),
+        start: (identity) => this.#start(identity),
+        destroy: (identity) => this.#destroy(identity),
+      },
+      endEngine: options.endEngine,
+      send: (epoch, message) => this.link?.send(message, epoch),
+      report: (report) => this.#report(report),
+    });
+  }
+
+  get state(): DestinationState {
+    return this.#executor.state;
+  }
+
+  async begin(): Promise<void> {
+    await this.#executor.begin(this.#options.first.effects);
+    this.#options.onChange(this.state);
+  }
+
+  /** @throws HandoverError for what the source may not say now; the state is then as it was. */
+  async deliver(event: DestinationEvent): Promise<DestinationState> {
+    const state = await this.#executor.deliver(event);
+    this.#options.onChange(state);
+    return state;
+  }
+
+  /** An order of the source; a peer's fault is logged, changes nothing, and ends the link. */
+  async order(message: SourceOrder, epoch: number): Promise<void> {
+    try {
+      await this.deliver({ type: 'message', epoch, message });
+    } catch (error) {
+      if (!(error instanceof HandoverError) || !error.isPeerFault) throw error;
+      this.#options.logger.warn({ err: error }, 'the source broke the handover protocol');
+      this.link?.close();
+    }
+  }
+
+  async idle(): Promise<void> {
+    await this.#executor.idle();
+  }
+
+  async #prepare(): Promise<GuestIdentity> {
+    const { guest } = this.#options;
+    if (guest === undefined)
+      throw new Error('a guest can only be prepared by the daemon that was armed for it');
+    return { ...(await guest.prepare(null)) };
+  }
+
+  async #start(identity: GuestIdentity): ReturnType<DestinationPorts['guest']['start']> {
+    const outcome = await incomingGuestFromIdentity(identity).resume();
+    if (outcome.outcome === 'running') this.note = outcome.note;
+    return outcome;
+  }
+
+  async #destroy(identity: GuestIdentity | null): Promise<void> {
+    if (identity !== null) await incomingGuestFromIdentity(identity).destroy();
+    else await this.#options.guest?.destroy();
+  }
+
+  #report(report: Report): void {
+    const { logger } = this.#options;
+    switch (report.outcome) {
+      case 'completed':
+        logger.info({ note: this.note }, 'the guest is ours');
+        break;
+      case 'trouble':
+        logger.error({ reason: report.reason }, 'trouble in the handover; trying again');
+        setTimeout(() => void this.deliver({ type: 'retry' }), RETRY_MS).unref();
+        break;
+      default:
+        logger.warn({ report }, 'handover');
+        break;
+    }
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * A session's pages at the destination: images, engine and rounds, from an accepted hello until the guest is
+ * prepared or the attempt is over.
+ */
+import {
+  decodeDataHello,
+  PAGE_SIZE_BYTES,
+  ProblemError,
+  type HelloStart,
+  type Proof,
+  type RootStatus,
+} from '@pageferry/protocol';
+import { checkEpoch } from '@pageferry/protocol';
+import type { Arrival } from '@pageferry/transport';
+import type { Counters } from './engine/counters.ts';
+import type { DestinationImages } from './images.ts';
+import { PageEngine } from './page-engine.ts';
+import { areSameRoots, Rounds } from './rounds.ts';
+
+export interface ReceivingOptions {
+  readonly hello: HelloStart;
+  readonly images: DestinationImages;
+  readonly sessionKey: Uint8Array;
+  readonly onFailure: (error: Error) => void;
+}
+
+export class Receiving {
+  readonly engine: PageEngine;
+  readonly images: DestinationImages;
+  readonly verified: Proof[] = [];
+  counters: Counters | undefined;
+  rssAnonBytes = 0;
+  round = 0;
+  roots: RootStatus[] = [];
+  readonly #options: ReceivingOptions;
+  readonly #rounds = new Rounds();
+  readonly #connectedStreams = new Set<number>();
+  #ended: Promise<void> | undefined;
+
+  constructor(options: ReceivingOptions) {
+    const { hello, images } = options;
+    this.#options = options;
+    this.images = images;
+    this.engine = new PageEngine({
+      plan: {
+        epoch: hello.epoch,
+        streamCount: hello.streamCount,
+        secret: hello.secret,
+        blockPageCounts: images.blocks.map(({ image }) => image.sizeBytes / PAGE_SIZE_BYTES),
+      },
+      inheritedFds: images.inheritedFds,
+      onProgress: (counters, rssAnonBytes) => {
+        this.counters = counters;
+        this.rssAnonBytes = rssAnonBytes;
+      },
+      onRoundApplied: (applied) => {
+        this.counters = applied.counters;
+        this.rssAnonBytes = applied.rssAnonBytes;
+        this.#rounds.applied(applied);
+      },
+      onFailure: options.onFailure,
+    });
+  }
+
+  /** Proves a data connection and gives it to its stream. @throws ProtocolError */
+  connect(arrival: Arrival): void {
+    const { hello, sessionKey } = this.#options;
+    if (arrival.dataHello === undefined) throw new TypeError('a data connection has a data-hello');
+    checkEpoch(arrival.dataHello, hello.epoch);
+    const session = { sessionId: hello.sessionId, sessionKey, epoch: hello.epoch };
+    const stream = decodeDataHello(arrival.dataHello.payload, session, hello.streamCount);
+    if (this.#connectedStreams.has(stream)) {
+      throw new ProblemError('protocol-violation', `stream ${stream} is connected already`, {
+        peer: 'destination',
+      });
+    }
+    this.#connectedStreams.add(stream);
+    this.engine.connect(stream, arrival);
+  }
+
+  /** Resolves when a round is applied: our roots, and whether they are the source's. */
+  async compare(
+    round: number,
+    theirs: readonly Uint8Array[],
+  ): Promise<{ readonly roots: readonly Uint8Array[]; readonly matches: boolean }> {
+    const { roots } = await this.#rounds.until(round);
+    this.round = round;
+    this.roots = this.images.blocks.map(({ id }, index) => ({
+      block: id,
+      round,
+      source: hex(theirs[index]),
+      destination: hex(roots[index]),
+    }));
+    return { roots, matches: areSameRoots(roots, theirs) };
+  }
+
+  /** Proves that what was sent is applied, and, if the source asked for it, that it is in the files. @throws ProblemError */
+  async verify(round: number, theirs: readonly Uint8Array[]): Promise<void> {
+    const { matches } = await this.compare(round, theirs);
+    if (!matches) {
+      throw new ProblemError(
+        'roots-differ',
+        `After round ${round} the digests of what was applied differ from the source's`,
+        {
+          peer: 'destination',
+        },
+      );
+    }
+    this.verified.push('source-rescanned', 'sent-equals-applied');
+    if (!this.#options.hello.destinationReread) return;
+    const differing = await this.engine.reread();
+    const [first] = differing;
+    if (first !== undefined) {
+      const block = this.images.blocks[first.block]?.id ?? '';
+      const detail = `${differing.length} extents of 2 MiB read back differently than they were written, first extent ${first.extent} of block ${block}`;
+      throw new ProblemError('roots-differ', detail, { peer: 'destination' });
+    }
+    this.verified.push('destination-reread');
+  }
+
+  /** Ends the engine and lets the images go, once however often it is called. */
+  async end(): Promise<void> {
+    this.#ended ??= this.engine.kill().then(() => this.images.close());
+    await this.#ended;
+  }
+}
+
+function hex(root: Uint8Array | undefined): string {
+  return Buffer.from(root ?? []).toString('hex');
+}

@@ -1,0 +1,146 @@
+/** GET /status of the destination: an incoming migration's facts in QMP's words. Pure: facts and the time in, answer out. */
+import {
+  PAGE_SIZE_BYTES,
+  phaseStatus,
+  type GuestStatus,
+  type MigrationStatus,
+  type Phase,
+  type RamStatus,
+  type SocketAddress,
+} from '@pageferry/protocol';
+import type { Incoming } from './incoming.ts';
+
+/** Before anything was armed. */
+export const IDLE_STATUS: MigrationStatus = {
+  status: 'none',
+  pageferry: {
+    side: 'destination',
+    phase: 'idle',
+    round: 0,
+    coverage: 0,
+    phases: [],
+    rounds: [],
+    roots: [],
+    verified: [],
+    warnings: [],
+  },
+};
+
+export function destinationStatus(incoming: Incoming, nowMs: number): MigrationStatus {
+  const { receiving, problem, id, armed } = incoming;
+  const phase = phaseOf(incoming);
+  const totalMs = (incoming.endedMs ?? nowMs) - incoming.startedMs;
+  const engine = receiving?.engine.pid;
+  const note = incoming.ownership?.note;
+  const warnings = [
+    ...(armed?.warnings ?? []),
+    ...(note === null || note === undefined ? [] : [{ name: 'guest', detail: note }]),
+  ];
+  return {
+    status: phaseStatus[phase],
+    'total-time': totalMs,
+    ...(receiving === undefined ? {} : { ram: ram(incoming, totalMs) }),
+    ...(problem === undefined ? {} : { 'error-desc': problem.detail }),
+    'socket-address': socketAddresses(incoming),
+    pageferry: {
+      side: 'destination',
+      ...(id === undefined ? {} : { 'migration-id': id }),
+      phase,
+      round: receiving?.round ?? 0,
+      coverage: coverage(incoming),
+      phases: [],
+      rounds: [],
+      roots: receiving?.roots ?? [],
+      verified: receiving?.verified ?? [],
+      guest: guestStatus(incoming),
+      image: imageState(incoming),
+      ...(engine === undefined ? {} : { engine: { pid: engine, 'rss-anon': receiving?.rssAnonBytes ?? 0 } }),
+      warnings,
+      ...(problem === undefined ? {} : { problem }),
+    },
+  };
+}
+
+/** Where the source may connect, in QMP's form. */
+export function socketAddresses({ address }: Incoming): SocketAddress[] {
+  return address === undefined ? [] : [{ type: 'inet', host: address.host, port: String(address.port) }];
+}
+
+function phaseOf(incoming: Incoming): Phase {
+  const { state, isCancelled, endedMs } = incoming;
+  switch (state?.phase) {
+    case undefined:
+      if (endedMs === undefined) return 'armed';
+      return isCancelled ? 'cancelled' : 'failed';
+    case 'receiving':
+    case 'preparing':
+    case 'prepared':
+    case 'starting':
+      return state.phase;
+    case 'running':
+      return 'completed';
+    case 'destroying':
+      return 'aborting';
+    case 'aborted':
+      return isCancelled ? 'cancelled' : 'failed';
+    case 'refused':
+      return 'failed';
+  }
+}
+
+function ram({ receiving }: Incoming, totalMs: number): RamStatus {
+  const counters = receiving?.counters;
+  const seconds = totalMs / 1000;
+  const transferred = counters?.transferredBytes ?? 0;
+  const normal = counters?.normal ?? 0;
+  const pages = normal + (counters?.zero ?? 0) + (counters?.xbzrlePages ?? 0);
+  const total = receiving?.images.sizeBytes ?? 0;
+  return {
+    transferred,
+    remaining: Math.max(0, total - pages * PAGE_SIZE_BYTES),
+    total,
+    duplicate: counters?.zero ?? 0,
+    normal,
+    'normal-bytes': normal * PAGE_SIZE_BYTES,
+    'dirty-pages-rate': 0,
+    mbps: seconds > 0 ? (transferred * 8) / seconds / 1e6 : 0,
+    'dirty-sync-count': receiving?.round ?? 0,
+    'page-size': PAGE_SIZE_BYTES,
+    'pages-per-second': seconds > 0 ? pages / seconds : 0,
+    'precopy-bytes': transferred,
+    'downtime-bytes': 0,
+  };
+}
+
+/** Share of memory that arrived at least once; pages that come again count no more than the whole. */
+function coverage({ receiving }: Incoming): number {
+  const counters = receiving?.counters;
+  const total = receiving?.images.sizeBytes ?? 0;
+  if (counters === undefined || total === 0) return 0;
+  return Math.min(1, ((counters.normal + counters.zero + counters.xbzrlePages) * PAGE_SIZE_BYTES) / total);
+}
+
+function imageState(incoming: Incoming): 'untouched' | 'partial' | 'complete' {
+  const phase = incoming.state?.phase;
+  if (phase === 'preparing' || phase === 'prepared' || phase === 'starting' || phase === 'running')
+    return 'complete';
+  return (incoming.receiving?.counters?.transferredBytes ?? 0) > 0 ? 'partial' : 'untouched';
+}
+
+function guestStatus(incoming: Incoming): GuestStatus {
+  const { state } = incoming;
+  const identity = state !== undefined && 'guest' in state ? state.guest : null;
+  const type =
+    identity?.['type'] === 'process' || incoming.armed?.body.guest.type === 'process' ? 'process' : 'none';
+  const pid = identity?.['pid'];
+  const common = { type, ...(typeof pid === 'number' ? { pid } : {}) } as const;
+  switch (state?.phase) {
+    case 'prepared':
+    case 'starting':
+      return { ...common, state: 'paused' };
+    case 'running':
+      return { ...common, state: state.runState === 'running' ? 'running' : 'paused-before' };
+    default:
+      return { ...common, state: 'absent' };
+  }
+}

@@ -1,0 +1,245 @@
+/**
+ * The source daemon: one migration at a time, its operator's requests, and what an earlier life left to finish.
+ *
+ * The last migration's status stays until the next one was accepted; a request that fails before that changes
+ * nothing.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Journal, SourceRecord } from '@pageferry/handover';
+import { problemError } from '@pageferry/management';
+import {
+  defaultParameters,
+  migrationParameters,
+  ProblemError,
+  type CacheSizeAnswer,
+  type LiveParameters,
+  type MigrateAnswer,
+  type MigrateBody,
+  type MigrationParameters,
+  type MigrationStatus,
+  type ParametersAnswer,
+} from '@pageferry/protocol';
+import type { Logger } from 'pino';
+import { Cancelled, Migration } from './migration.ts';
+import type { Ownership } from './ownership.ts';
+import { recoveredOwnership } from './recovery.ts';
+import { uuidOf } from './session-id.ts';
+import { Settings } from './settings.ts';
+import type { SetupContext } from './setup.ts';
+import { IDLE_STATUS, sourceStatus } from './status.ts';
+import { recoveredStatus } from './recovered-status.ts';
+
+export interface DaemonOptions {
+  readonly logger: Logger;
+  readonly journal: Journal<SourceRecord>;
+  readonly journalPath: string;
+  readonly imageRoot: string;
+  readonly isStrict: boolean;
+  readonly allowsPlainTcp: boolean;
+}
+
+export class SourceDaemon {
+  readonly #options: DaemonOptions;
+  /** What PATCH /parameters and PUT /cache-size set for the next migration. */
+  readonly #defaults = new Settings(defaultParameters());
+  /** Accepted: running, or the last one. */
+  #current: Migration | undefined;
+  /** Requested and not yet accepted. */
+  #pending: Migration | undefined;
+  #recovered: Ownership | undefined;
+  #isEnding = false;
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+  }
+
+  /** Finishes what the journal says. Resolves when the guest, if it is ours, runs; asking the peer goes on. */
+  async recover(): Promise<void> {
+    const { journal, logger } = this.#options;
+    const entry = journal.newest;
+    if (entry === null) return;
+    const parameters = defaultParameters();
+    const ownership = recoveredOwnership(
+      entry,
+      journal,
+      {
+        connectTimeoutMs: parameters['connect-timeout'],
+        helloTimeoutMs: parameters['hello-timeout'],
+        pingIntervalMs: parameters['ping-interval'],
+        pingTimeoutMs: parameters['ping-timeout'],
+      },
+      logger,
+    );
+    if (ownership === undefined) return;
+    logger.warn(
+      { phase: entry.handover.phase, sessionId: entry.session.sessionId },
+      'finishing what the journal says',
+    );
+    this.#recovered = ownership;
+    await ownership.begin(undefined);
+    // Streams and secret of a migration that was moving pages are gone with the daemon.
+    if (ownership.state.phase === 'precopy')
+      await ownership.deliver({ type: 'failed', reason: 'the source daemon was restarted' });
+  }
+
+  /** Why no migration can be taken now; empty when one can. */
+  get notReadyReasons(): string[] {
+    if (this.#isEnding) return ['the daemon is ending'];
+    const busy = this.#busyWith;
+    return busy === undefined ? [] : [`migration ${busy} is not over`];
+  }
+
+  async migrate(body: MigrateBody): Promise<MigrateAnswer> {
+    const busy = this.#isEnding ? 'none: the daemon is ending' : this.#busyWith;
+    if (busy !== undefined) {
+      throw new ProblemError('migration-running', `Migration ${busy} is not over`, {
+        'migration-id': busy,
+        peer: 'source',
+      });
+    }
+    const settings = new Settings(this.#complete(body));
+    await this.#recovered?.close();
+    this.#recovered = undefined;
+    await this.#current?.ownership?.close();
+    const id = randomUUID();
+    const logger = this.#options.logger.child({ migration: id });
+    const context: SetupContext = { ...this.#options, logger };
+    const migration = new Migration(id, body, settings, context);
+    this.#pending = migration;
+    try {
+      await migration.accepted;
+    } finally {
+      this.#pending = undefined;
+    }
+    this.#current = migration;
+    logger.info({ uri: body.uri, blocks: body.blocks, parameters: settings.parameters }, 'migration started');
+    return {
+      'migration-id': id,
+      parameters: settings.parameters,
+      capabilities: body.capabilities,
+      warnings: migration.warnings,
+    };
+  }
+
+  status(): MigrationStatus {
+    if (this.#current !== undefined) return sourceStatus(this.#current, performance.now());
+    const { newest } = this.#options.journal;
+    return newest === null ? IDLE_STATUS : recoveredStatus(newest, this.#recovered);
+  }
+
+  cacheSize(): CacheSizeAnswer {
+    return this.#settings.cacheSize(this.#current?.statistics.counters.cacheAllocatedBytes ?? 0);
+  }
+
+  /** In effect from the next round of a running migration on, and for the next one. */
+  setCacheSize(bytes: number): CacheSizeAnswer {
+    const { 'multifd-channels': streamCount } = this.#settings.parameters;
+    const checked = migrationParameters.safeParse({
+      ...this.#settings.parameters,
+      'xbzrle-cache-size': bytes,
+    });
+    if (!checked.success) {
+      const detail = checked.error.issues.map(({ message }) => message).join('; ');
+      throw new ProblemError('cache-size', `${bytes} bytes with ${streamCount} streams: ${detail}`);
+    }
+    this.#settings.cacheSizeBytes = bytes;
+    this.#defaults.cacheSizeBytes = bytes;
+    return this.cacheSize();
+  }
+
+  parameters(): ParametersAnswer {
+    const { parameters: requested, effectiveCacheBytes } = this.#settings;
+    return { requested, effective: { ...requested, 'xbzrle-cache-size': effectiveCacheBytes } };
+  }
+
+  setParameters(changes: LiveParameters): ParametersAnswer {
+    this.#settings.patch(changes);
+    this.#defaults.patch(changes);
+    const bandwidth = changes['max-bandwidth'];
+    if (bandwidth !== undefined) this.#running?.setBandwidth(bandwidth);
+    return this.parameters();
+  }
+
+  /** @throws ProblemError nothing-to-cancel, migration-unknown, past-point-of-no-return */
+  cancel(id: string | undefined): { 'migration-id': string } {
+    const migration = this.#named(id);
+    const phase = migration.ownership?.state.phase;
+    if (phase === 'committing' || phase === 'committed') {
+      throw new ProblemError('past-point-of-no-return', 'The destination may be running the guest already', {
+        hint: 'GET /status tells where the guest runs.',
+      });
+    }
+    migration.fail(new Cancelled('The operator cancelled the migration'));
+    return { 'migration-id': migration.id };
+  }
+
+  /** @throws ProblemError not-in-pre-switchover, nothing-to-cancel, migration-unknown */
+  continue(id: string | undefined): { 'migration-id': string } {
+    const migration = this.#running;
+    if (migration === undefined) throw new ProblemError('not-in-pre-switchover', 'No migration is running');
+    this.#named(id).continue();
+    return { 'migration-id': migration.id };
+  }
+
+  /** Ends in good order: a guest that we paused runs again, unless it was committed away. */
+  async shutDown(): Promise<void> {
+    this.#isEnding = true;
+    const migration = this.#pending ?? this.#running;
+    if (migration !== undefined) {
+      const phase = migration.ownership?.state.phase;
+      if (phase !== 'committing' && phase !== 'committed') {
+        migration.fail(problemError(new Cancelled('The source daemon is ending')));
+        await migration.ended;
+      }
+    }
+    await this.#current?.ownership?.close();
+    await this.#recovered?.close();
+    this.#options.journal.close();
+  }
+
+  get #running(): Migration | undefined {
+    return this.#current?.outcome === undefined ? this.#current : undefined;
+  }
+
+  get #settings(): Settings {
+    return this.#running?.settings ?? this.#defaults;
+  }
+
+  /** The migration that bars another one: running, being set up, or committed in an earlier life. */
+  get #busyWith(): string | undefined {
+    const migration = this.#pending ?? this.#running;
+    if (migration !== undefined) return migration.id;
+    const phase = this.#recovered?.state.phase;
+    const isOpen = phase !== undefined && phase !== 'rolled-back' && phase !== 'completed';
+    return isOpen ? uuidOf(this.#options.journal.newest?.session.sessionId ?? '') : undefined;
+  }
+
+  #named(id: string | undefined): Migration {
+    const migration = this.#pending ?? this.#running;
+    if (migration === undefined) throw new ProblemError('nothing-to-cancel', 'No migration is running');
+    if (id !== undefined && id !== migration.id) {
+      throw new ProblemError('migration-unknown', `The current migration is ${migration.id}, not ${id}`);
+    }
+    return migration;
+  }
+
+  #complete(body: MigrateBody): MigrationParameters {
+    const { parameters } = this.#defaults;
+    const completed = migrationParameters.safeParse({
+      ...body.parameters,
+      'max-bandwidth': body.parameters['max-bandwidth'] ?? parameters['max-bandwidth'],
+      'downtime-limit': body.parameters['downtime-limit'] ?? parameters['downtime-limit'],
+      'xbzrle-cache-size': body.parameters['xbzrle-cache-size'] ?? parameters['xbzrle-cache-size'],
+    });
+    if (completed.success) return completed.data;
+    const errors = completed.error.issues.map(({ path, message }) => ({
+      path: ['parameters', ...path].join('.'),
+      message,
+    }));
+    throw new ProblemError(
+      'invalid-body',
+      errors.map(({ path, message }) => `${path}: ${message}`).join('; '),
+      { errors },
+    );
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Entry of the source's engine: starts a thread for each stream, gives out rounds, adds up what they report.
+ *
+ * This thread never touches a page, so that it always answers its daemon. It does not stop by itself: the daemon
+ * kills it, and it dies with the daemon.
+ */
+import { Worker } from 'node:worker_threads';
+import { bindToDaemon, rssAnonBytes, tellDaemon } from '@pageferry/transport';
+import { addRoots, ZERO_ROOT } from '@pageferry/xbzrle';
+import { StreamCounters, sumCounters } from './counters.ts';
+import type {
+  EngineCommand,
+  EnginePlan,
+  EngineReport,
+  RoundPlan,
+  StreamPlan,
+  StreamReport,
+} from './messages.ts';
+import type { ScanProbe } from './probe.ts';
+import { RateLimit } from './rate-limit.ts';
+
+const PROGRESS_INTERVAL_MS = 100;
+
+bindToDaemon();
+const report = (message: EngineReport): void => tellDaemon(message);
+const limitBuffer = RateLimit.allocate();
+const limit = new RateLimit(limitBuffer);
+const counters: StreamCounters[] = [];
+const workers: Worker[] = [];
+let round: RoundPlan | undefined;
+let connectedCount = 0;
+let probe: ScanProbe = { bytes: 0, ms: 0 };
+let sentRoots: (readonly Uint8Array[])[] = [];
+
+process.on('message', (command: EngineCommand) => {
+  switch (command.type) {
+    case 'start':
+      limit.set(command.bytesPerSecond);
+      for (let stream = 0; stream < command.plan.streamCount; stream += 1) startStream(command.plan, stream);
+      setInterval(() => report({ type: 'progress', ...totals() }), PROGRESS_INTERVAL_MS);
+      break;
+    case 'round':
+      round = command.plan;
+      sentRoots = [];
+      for (const worker of workers) worker.postMessage(command.plan);
+      break;
+    case 'bandwidth':
+      limit.set(command.bytesPerSecond);
+      break;
+  }
+});
+
+function startStream(plan: EnginePlan, stream: number): void {
+  const buffer = StreamCounters.allocate();
+  counters.push(new StreamCounters(buffer));
+  const workerData: StreamPlan = { ...plan, stream, counters: buffer, limit: limitBuffer };
+  const worker = new Worker(new URL('./stream-main.js', import.meta.url), { workerData });
+  worker.on('message', (message: StreamReport) => handle(message, plan));
+  worker.on('error', (error) => report({ type: 'failed', reason: error.message }));
+  workers.push(worker);
+}
+
+function handle(message: StreamReport, plan: EnginePlan): void {
+  switch (message.type) {
+    case 'failed':
+      report(message);
+      break;
+    case 'connected':
+      connectedCount += 1;
+      if (message.probe.bytes > 0) probe = message.probe;
+      if (connectedCount === plan.streamCount) report({ type: 'connected', probe });
+      break;
+    case 'round-sent':
+      sentRoots.push(message.roots);
+      if (sentRoots.length === plan.streamCount && round !== undefined) {
+        report({ type: 'round-sent', round: round.round, roots: blockRoots(plan), ...totals() });
+      }
+      break;
+  }
+}
+
+/** The root of each block: the streams' shards cover it, so their sums add up to it. */
+function blockRoots(plan: EnginePlan): Uint8Array[] {
+  return plan.blockPageCounts.map((_, block) =>
+    sentRoots.reduce((sum, roots) => addRoots(sum, roots[block] ?? ZERO_ROOT), ZERO_ROOT),
+  );
+}
+
+function totals(): { counters: ReturnType<typeof sumCounters>; rssAnonBytes: number } {
+  return { counters: sumCounters(counters), rssAnonBytes: rssAnonBytes() };
+}

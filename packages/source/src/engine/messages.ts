@@ -1,0 +1,63 @@
+/**
+ * What daemon and engine, and the engine's main thread and its streams, say to each other. Private to this
+ * package: both ends are always of the same build.
+ */
+import type { Counters } from './counters.ts';
+import type { ScanProbe } from './probe.ts';
+
+/** How a migration's pages are sent; fixed for the engine's life. */
+export interface EnginePlan {
+  readonly host: string;
+  readonly port: number;
+  readonly connectTimeoutMs: number;
+  readonly sessionId: Uint8Array;
+  readonly sessionKey: Uint8Array;
+  readonly epoch: number;
+  readonly streamCount: number;
+  /** Secret of the digests, 192 bytes. */
+  readonly secret: Uint8Array;
+  /** Sizes of the blocks, in the order of the inherited descriptors. */
+  readonly blockPageCounts: readonly number[];
+  readonly eviction: 'age' | 'newest';
+}
+
+export interface RoundPlan {
+  readonly round: number;
+  /** Deltas and cache in use; false in the bulk stage (the seed rule). */
+  readonly useXbzrle: boolean;
+  /** False in the final round: nothing is diffed any more. */
+  readonly fillCache: boolean;
+  /** The cache of all streams together, bytes; takes effect at the beginning of the round. */
+  readonly cacheBytes: number;
+}
+
+export type EngineCommand =
+  | { readonly type: 'start'; readonly plan: EnginePlan; readonly bytesPerSecond: number }
+  | { readonly type: 'round'; readonly plan: RoundPlan }
+  | { readonly type: 'bandwidth'; readonly bytesPerSecond: number };
+
+export type EngineReport =
+  /** Every stream was accepted; `probe` is what a scan took in stream 0. */
+  | { readonly type: 'connected'; readonly probe: ScanProbe }
+  | { readonly type: 'progress'; readonly counters: Counters; readonly rssAnonBytes: number }
+  | {
+      readonly type: 'round-sent';
+      readonly round: number;
+      /** One root a block, 16 bytes each. */
+      readonly roots: readonly Uint8Array[];
+      readonly counters: Counters;
+      readonly rssAnonBytes: number;
+    }
+  | { readonly type: 'failed'; readonly reason: string };
+
+/** What a stream's thread is started with. */
+export interface StreamPlan extends EnginePlan {
+  readonly stream: number;
+  readonly counters: SharedArrayBuffer;
+  readonly limit: SharedArrayBuffer;
+}
+
+export type StreamReport =
+  | { readonly type: 'connected'; readonly probe: ScanProbe }
+  | { readonly type: 'round-sent'; readonly roots: readonly Uint8Array[] }
+  | { readonly type: 'failed'; readonly reason: string };

@@ -1,0 +1,238 @@
+/**
+ * One stream of the source's engine, in its own thread: its shard of every block, from the image to the socket.
+ *
+ * Shared-nothing: the shard's digest table and cache are this stream's alone, so deltas work on every stream.
+ * A batch is a private snapshot: digest, delta and raw bytes are of the same copied bytes, or a page that
+ * changes and changes back would be lost. The digest table is what the destination has once all that was sent
+ * is applied.
+ */
+import {
+  checkDataAccept,
+  checkEpoch,
+  DATA_LIMITS_AT_SOURCE,
+  encodeDataHello,
+  encodeFrame,
+  encodePreamble,
+  encodeStreamRoundEnd,
+  FRAME_HEADER_BYTES,
+  FRAME_PAYLOAD_MAX_BYTES,
+  FRAME_TYPE,
+  PAGES_HEADER_BYTES,
+  writeFrameHeader,
+  writePagesHeader,
+} from '@pageferry/protocol';
+import {
+  DigestTable,
+  ImageReader,
+  ScanTracker,
+  Shard,
+  type DirtyTracker,
+  type PageRun,
+} from '@pageferry/memory';
+import { FIRST_INHERITED_FD, FrameSocket, system } from '@pageferry/transport';
+import { cacheBytesPerStream, EXTENT_PAGES, PAGE_SIZE, SourceKernel, zeroDigest } from '@pageferry/xbzrle';
+import { StreamCounters } from './counters.ts';
+import type { RoundPlan, StreamPlan } from './messages.ts';
+import { probeScan, type ScanProbe } from './probe.ts';
+import { RateLimit } from './rate-limit.ts';
+
+/** Frames under way at once; the ring is also the backpressure. */
+const SLOT_COUNT = 4;
+const HEADROOM_BYTES = FRAME_HEADER_BYTES + PAGES_HEADER_BYTES;
+
+/** A block as this stream sees it. */
+interface BlockShard {
+  readonly index: number;
+  readonly reader: ImageReader;
+  readonly table: DigestTable;
+  readonly tracker: DirtyTracker;
+}
+
+export class Stream {
+  readonly #plan: StreamPlan;
+  readonly #counters: StreamCounters;
+  readonly #limit: RateLimit;
+  readonly #blocks: readonly BlockShard[];
+  readonly #freeSlots = Array.from({ length: SLOT_COUNT }, (_, slot) => slot);
+  #kernel: SourceKernel;
+  #socket: FrameSocket | undefined;
+  #slotFreed: (() => void) | undefined;
+  #cacheBytes = 0;
+  #frameCount = 0;
+
+  constructor(plan: StreamPlan) {
+    this.#plan = plan;
+    this.#counters = new StreamCounters(plan.counters);
+    this.#limit = new RateLimit(plan.limit);
+    this.#kernel = new SourceKernel({
+      secret: plan.secret,
+      cacheBytes: 0,
+      eviction: plan.eviction,
+      slotCount: SLOT_COUNT,
+      headroomBytes: HEADROOM_BYTES,
+    });
+    this.#blocks = plan.blockPageCounts.map((pageCount, index) => this.#openBlock(index, pageCount));
+  }
+
+  /** Connects to the destination; resolves once its engine accepted this stream. */
+  async connect(failed: (error: Error) => void): Promise<void> {
+    const { host, port, sessionId, sessionKey, epoch, stream, streamCount } = this.#plan;
+    const reply = new Uint8Array(FRAME_PAYLOAD_MAX_BYTES);
+    await new Promise<void>((resolve) => {
+      const socket = FrameSocket.connect(
+        { host, port },
+        {
+          limits: () => DATA_LIMITS_AT_SOURCE,
+          place: () => reply,
+          received: (header, answer) => {
+            checkEpoch(header, epoch);
+            checkDataAccept(answer, stream);
+            resolve();
+          },
+          ended: failed,
+        },
+        () => {
+          socket.send(encodePreamble({ kind: 'data', sessionId }));
+          const payload = encodeDataHello({ sessionKey, sessionId, epoch }, { stream, streamCount });
+          socket.send(encodeFrame({ type: FRAME_TYPE.dataHello, epoch, aux: 0, payload }));
+        },
+      );
+      this.#socket = socket;
+    });
+  }
+
+  /** Measures a scan of this shard, before the first round. */
+  probe(): ScanProbe {
+    return probeScan(this.#blocks, this.#plan.secret);
+  }
+
+  /** Sends one round; resolves with this shard's root of every block once all of it is in the socket. */
+  async round(plan: RoundPlan): Promise<Uint8Array[]> {
+    this.#resizeCache(plan);
+    for (const name of ['roundPages', 'roundScanMs', 'roundLimitMs'] as const) this.#counters.set(name, 0);
+    this.#frameCount = 0;
+    for (const block of this.#blocks) await this.#sendBlock(block, plan);
+    const { epoch, stream } = this.#plan;
+    const payload = encodeStreamRoundEnd({ stream, frameCount: this.#frameCount });
+    await this.#send(encodeFrame({ type: FRAME_TYPE.streamRoundEnd, epoch, aux: plan.round, payload }));
+    return this.#blocks.map((block) => block.table.blockRoot());
+  }
+
+  async #sendBlock(block: BlockShard, plan: RoundPlan): Promise<void> {
+    let slot = await this.#takeSlot();
+    let startMs = performance.now();
+    for (const run of block.tracker.candidates(plan.round)) {
+      this.#encode(slot, block, run, plan);
+      this.#counters.add('roundPages', run.pageCount);
+      if (this.#kernel.hasRoom(slot)) continue;
+      this.#counters.add('roundScanMs', performance.now() - startMs);
+      this.#publish();
+      await this.#sendFrame(slot, block.index, plan.round);
+      slot = await this.#takeSlot();
+      startMs = performance.now();
+    }
+    this.#counters.add('roundScanMs', performance.now() - startMs);
+    if (this.#kernel.recordBytes(slot) > 0) await this.#sendFrame(slot, block.index, plan.round);
+    else this.#freeSlots.push(slot);
+    this.#publish();
+  }
+
+  /** Reads a run and appends what changed of it to the slot's frame. */
+  #encode(slot: number, block: BlockShard, run: PageRun, plan: RoundPlan): void {
+    const { table, reader } = block;
+    const kernel = this.#kernel;
+    const extent = Math.floor(run.firstPage / EXTENT_PAGES);
+    table.load(run.firstPage, run.pageCount, kernel.digests);
+    table.root(extent, kernel.root);
+    const batch = {
+      firstRecordPage: run.firstLocalPage,
+      firstBlockPage: run.firstPage,
+      pageCount: run.pageCount,
+      generation: plan.round,
+      useXbzrle: plan.useXbzrle,
+      fillCache: plan.fillCache,
+    };
+    let changedCount: number;
+    if (run.kind === 'hole') {
+      changedCount = kernel.encodeZeroBatch(slot, batch);
+    } else {
+      reader.read(run.firstPage, run.pageCount, kernel.input(slot));
+      changedCount = kernel.encodeBatch(slot, batch);
+    }
+    const isWholeHole = run.kind === 'hole' && run.pageCount === EXTENT_PAGES;
+    if (isWholeHole) table.storeZeroExtent(extent);
+    else if (changedCount > 0) table.store(run.firstPage, run.pageCount, kernel.digests);
+    if (changedCount > 0) table.storeRoot(extent, kernel.root);
+  }
+
+  async #sendFrame(slot: number, blockIndex: number, round: number): Promise<void> {
+    const frame = this.#kernel.frame(slot);
+    const { epoch, stream } = this.#plan;
+    const payloadLengthBytes = frame.length - FRAME_HEADER_BYTES;
+    writeFrameHeader(frame, 0, { type: FRAME_TYPE.pages, payloadLengthBytes, epoch, aux: round });
+    writePagesHeader(frame, FRAME_HEADER_BYTES, { block: blockIndex, stream });
+    this.#frameCount += 1;
+    await this.#send(frame, () => {
+      this.#freeSlots.push(slot);
+      this.#slotFreed?.();
+    });
+  }
+
+  async #send(bytes: Uint8Array, done?: () => void): Promise<void> {
+    const limitedMs = await this.#limit.reserve(bytes.length);
+    this.#counters.add('roundLimitMs', limitedMs);
+    this.#counters.add('transferredBytes', bytes.length);
+    this.#socket?.send(bytes, done);
+  }
+
+  /** A slot that no socket holds, with an empty frame. */
+  async #takeSlot(): Promise<number> {
+    for (;;) {
+      const slot = this.#freeSlots.pop();
+      if (slot !== undefined) {
+        this.#kernel.begin(slot);
+        return slot;
+      }
+      await new Promise<void>((resolve) => {
+        this.#slotFreed = resolve;
+      });
+    }
+  }
+
+  /** The stream's share of the cache, in effect from this round on. The ring must be at rest: memory is replaced. */
+  #resizeCache(plan: RoundPlan): void {
+    const cacheBytes = plan.useXbzrle ? cacheBytesPerStream(plan.cacheBytes, this.#plan.streamCount) : 0;
+    if (cacheBytes === this.#cacheBytes) return;
+    this.#cacheBytes = cacheBytes;
+    this.#kernel = this.#kernel.resized(cacheBytes);
+    this.#counters.set('cacheAllocatedBytes', this.#kernel.cacheAllocatedBytes);
+  }
+
+  #publish(): void {
+    const counters = this.#kernel.counters();
+    for (const name of [
+      'normal',
+      'zero',
+      'unchanged',
+      'xbzrlePages',
+      'xbzrleBytes',
+      'cacheMiss',
+      'overflow',
+    ] as const) {
+      this.#counters.set(name, counters[name]);
+    }
+  }
+
+  #openBlock(index: number, pageCount: number): BlockShard {
+    const { stream, streamCount, secret } = this.#plan;
+    const image = {
+      fd: FIRST_INHERITED_FD + index,
+      path: `block ${index}`,
+      sizeBytes: pageCount * PAGE_SIZE,
+    };
+    const reader = new ImageReader({ image, calls: system });
+    const shard = new Shard({ pageCount, stream, streamCount });
+    const table = new DigestTable({ pageCount, zeroDigest: zeroDigest(secret) });
+    return { index, reader, table, tracker: new ScanTracker({ reader, shard, table }) };
+  }
+}

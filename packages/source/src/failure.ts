@@ -1,0 +1,31 @@
+/**
+ * The one way in which a running migration learns that it cannot go on: whatever it waits for is raced with this.
+ * The first failure counts; later ones are consequences.
+ */
+export class Failure {
+  readonly #promise: Promise<never>;
+  #reject: (error: Error) => void = () => undefined;
+  #error: Error | undefined;
+
+  constructor() {
+    this.#promise = new Promise<never>((_, reject) => {
+      this.#reject = reject;
+    });
+    // Nobody may be waiting when it fails; the next `race` tells.
+    this.#promise.catch(() => undefined);
+  }
+
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  fail(error: Error): void {
+    this.#error ??= error;
+    this.#reject(this.#error);
+  }
+
+  /** The work's result, or the failure, whichever comes first. */
+  async race<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([this.#promise, work]);
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * Who owns the guest, carried through at the source: the handover's executor, the control link that its messages
+ * travel on, and the reconnecting that it needs to come to an end.
+ *
+ * It outlives the migration that began it: a commit is asked about until the answer is known, an abort is told
+ * until the destination has heard it. After a restart of the daemon it is made from the journal alone.
+ */
+import {
+  HandoverError,
+  sourceExecutor,
+  sourceNeedsPeer,
+  type Report,
+  type RunState,
+  type SourceEvent,
+  type SourceExecutor,
+  type SourcePorts,
+  type SourceState,
+  type SourceStep,
+} from '@pageferry/handover';
+import { ProblemError, type TcpAddress } from '@pageferry/protocol';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import {
+  resumeSession,
+  type FromDestination,
+  type LinkTimes,
+  type SessionKey,
+  type SourceLink,
+} from './session.ts';
+
+/** Reconnecting starts with the first of these pauses and doubles up to the second. */
+const RECONNECT_FIRST_MS = 100;
+const RECONNECT_LONGEST_MS = 2000;
+/** How long after trouble (a guest that does not resume, a journal that cannot be written) it is tried again. */
+const RETRY_MS = 1000;
+
+/** What only the migration knows and the handover message carries. */
+export interface HandoverFacts {
+  readonly round: number;
+  readonly roots: readonly Uint8Array[];
+}
+
+export interface OwnershipOptions {
+  readonly first: SourceStep;
+  readonly address: TcpAddress;
+  readonly session: SessionKey;
+  readonly times: LinkTimes;
+  /** Everything that the handover acts on but the link and the reports, which are handled here. */
+  readonly ports: Omit<SourcePorts, 'send' | 'report'>;
+  readonly logger: Logger;
+  /** Every change, for the status. */
+  readonly onChange: (state: SourceState) => void;
+}
+
+type HandoverAnswer = Extract<FromDestination, { type: 'ready' | 'running' | 'refused' | 'aborted' }>;
+
+export class Ownership {
+  readonly #options: OwnershipOptions;
+  readonly #executor: SourceExecutor;
+  readonly #stopped = new AbortController();
+  readonly #waiters = new Set<() => void>();
+  #link: SourceLink | undefined;
+  #facts: HandoverFacts | undefined;
+  #isReconnecting = false;
+
+  constructor(options: OwnershipOptions) {
+    this.#options = options;
+    this.#executor = sourceExecutor(options.first, {
+      ...options.ports,
+      send: (epoch, message) => this.#send(epoch, message),
+      report: (report) => this.#report(report),
+    });
+  }
+
+  get state(): SourceState {
+    return this.#executor.state;
+  }
+
+  /** Whether the control link is down and being connected again. */
+  get isReconnecting(): boolean {
+    return this.#isReconnecting;
+  }
+
+  /** Carries out the first step; without a link, connects if the handover needs its peer. */
+  async begin(link: SourceLink | undefined): Promise<void> {
+    this.#link = link;
+    await this.#executor.begin(this.#options.first.effects);
+    this.#changed();
+    if (link === undefined) void this.#reconnect();
+  }
+
+  /** Pauses the guest: resolves in `paused`, or in what a failure led to. */
+  async pause(priorRunState: RunState): Promise<SourceState> {
+    return this.deliver({ type: 'begin-switchover', priorRunState });
+  }
+
+  /** Offers the guest: the final round was sent after the pause. */
+  async offer(facts: HandoverFacts): Promise<SourceState> {
+    this.#facts = facts;
+    return this.deliver({ type: 'final-round-done' });
+  }
+
+  async deliver(event: SourceEvent): Promise<SourceState> {
+    const state = await this.#executor.deliver(event);
+    this.#changed();
+    return state;
+  }
+
+  /** An answer of the destination about the handover. A peer's fault counts as a failure, not as an answer. */
+  async answered(message: HandoverAnswer, epoch: number): Promise<void> {
+    try {
+      await this.deliver({ type: 'message', epoch, message });
+    } catch (error) {
+      if (!(error instanceof HandoverError) || !error.isPeerFault) throw error;
+      this.#options.logger.warn({ err: error }, 'the destination broke the handover protocol');
+      await this.deliver({ type: 'failed', reason: error.message });
+    }
+  }
+
+  /** The link is over; in a phase that needs the peer, connecting begins. */
+  async linkLost(error: Error): Promise<void> {
+    this.#link = undefined;
+    await this.deliver({ type: 'link-lost', reason: error.message });
+    void this.#reconnect();
+  }
+
+  /** Resolves with the state once it satisfies `condition`. */
+  async until(condition: (state: SourceState) => boolean): Promise<SourceState> {
+    while (!condition(this.state)) {
+      await new Promise<void>((resolve) => {
+        this.#waiters.add(resolve);
+      });
+    }
+    return this.state;
+  }
+
+  /** Stops reconnecting and closes the link; the journal keeps what is owed. */
+  async close(): Promise<void> {
+    this.#stopped.abort(new Error('the daemon is ending'));
+    await this.#executor.idle();
+    this.#link?.close();
+    this.#link = undefined;
+  }
+
+  async #reconnect(): Promise<void> {
+    if (this.#isReconnecting) return;
+    this.#isReconnecting = true;
+    const { logger, address, session, times } = this.#options;
+    const { signal } = this.#stopped;
+    let pauseMs = RECONNECT_FIRST_MS;
+    while (!signal.aborted && this.#link === undefined && sourceNeedsPeer(this.state)) {
+      try {
+        const handler = {
+          message: (message: FromDestination, epoch: number) => void this.#message(message, epoch),
+          lost: (error: Error) => void this.linkLost(error),
+        };
+        const { link } = await resumeSession(address, session, times, handler, signal);
+        this.#link = link;
+        await this.deliver({ type: 'link-restored' });
+      } catch (error) {
+        if (await this.#isForgotten(error)) break;
+        logger.debug({ err: error }, 'the destination does not answer yet');
+        await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+        pauseMs = Math.min(pauseMs * 2, RECONNECT_LONGEST_MS);
+      }
+    }
+    this.#isReconnecting = false;
+    this.#changed();
+  }
+
+  /** A destination that rejects the session has no guest of it: a rollback owes it nothing any more. */
+  async #isForgotten(error: unknown): Promise<boolean> {
+    const { phase, epoch } = this.state;
+    if (!(error instanceof ProblemError) || (phase !== 'rolled-back' && phase !== 'resuming')) return false;
+    await this.deliver({ type: 'message', epoch, message: { type: 'aborted', reason: error.message } });
+    return true;
+  }
+
+  async #message(message: FromDestination, epoch: number): Promise<void> {
+    switch (message.type) {
+      case 'ready':
+      case 'running':
+      case 'refused':
+      case 'aborted':
+        await this.answered(message, epoch);
+        break;
+      case 'error':
+        this.#options.logger.warn({ problem: message.problem }, 'the destination reports an error');
+        break;
+      case 'round-result':
+      case 'cache-ceiling':
+        break;
+    }
+  }
+
+  #send(epoch: number, message: Parameters<SourcePorts['send']>[1]): void {
+    if (message.type !== 'handover') {
+      this.#link?.send(message, epoch);
+      return;
+    }
+    const { round, roots } = this.#facts ?? { round: 0, roots: [] };
+    this.#link?.send({ ...message, round, roots: [...roots], sourceRescanned: true }, epoch);
+  }
+
+  #report(report: Report): void {
+    const { logger } = this.#options;
+    switch (report.outcome) {
+      case 'completed':
+        logger.info('the guest runs at the destination');
+        break;
+      case 'rolled-back':
+        logger.info({ cause: report.cause }, 'the guest stays at the source');
+        break;
+      case 'trouble':
+        logger.error({ reason: report.reason }, 'trouble in the handover; trying again');
+        setTimeout(() => void this.deliver({ type: 'retry' }), RETRY_MS).unref();
+        break;
+      default:
+        logger.warn({ report }, 'handover');
+        break;
+    }
+  }
+
+  #changed(): void {
+    this.#options.onChange(this.state);
+    for (const wake of this.#waiters) wake();
+    this.#waiters.clear();
+  }
+}

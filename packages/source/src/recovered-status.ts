@@ -1,0 +1,53 @@
+/** GET /status after a restart, until the next migration: what the journal still knows of the last one. */
+import { sourceNeedsPeer, type Entry, type SourceRecord, type SourceState } from '@pageferry/handover';
+import { describeProblem, phaseStatus, type MigrationStatus, type Phase } from '@pageferry/protocol';
+import { uuidOf } from './session-id.ts';
+import type { Ownership } from './ownership.ts';
+
+export function recoveredStatus(
+  entry: Entry<SourceRecord>,
+  ownership: Ownership | undefined,
+): MigrationStatus {
+  const state: SourceRecord | SourceState = ownership?.state ?? entry.handover;
+  const phase = phaseOf(state, ownership);
+  const reason = 'cause' in state ? state.cause.reason : undefined;
+  const isCancelled = 'cause' in state && state.cause.code === 'cancelled';
+  const problem =
+    reason === undefined
+      ? undefined
+      : describeProblem(isCancelled ? 'cancelled' : 'guest-failed', reason, { peer: 'source' });
+  return {
+    status: phaseStatus[phase],
+    ...(problem === undefined ? {} : { 'error-desc': problem.detail }),
+    pageferry: {
+      side: 'source',
+      'migration-id': uuidOf(entry.session.sessionId),
+      phase,
+      round: 0,
+      coverage: 0,
+      phases: [],
+      rounds: [],
+      roots: [],
+      verified: [],
+      warnings: [],
+      ...(problem === undefined ? {} : { problem }),
+    },
+  };
+}
+
+function phaseOf(state: SourceRecord | SourceState, ownership: Ownership | undefined): Phase {
+  switch (state.phase) {
+    case 'completed':
+      return 'completed';
+    case 'committed':
+    case 'committing':
+    case 'revoking':
+      return ownership !== undefined && sourceNeedsPeer(ownership.state) && ownership.isReconnecting
+        ? 'reconnecting'
+        : 'committed';
+    case 'rolled-back':
+      return state.cause.code === 'cancelled' ? 'cancelled' : 'failed';
+    default:
+      return 'aborting';
+  }
+}

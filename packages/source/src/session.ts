@@ -1,0 +1,173 @@
+/**
+ * The source's end of a session: how a control connection is opened, for the first time or again.
+ *
+ * The session id is public and made by the source (it is the migration's id); the key comes in the answer to
+ * hello and proves every later connection. Nothing here knows what the messages mean.
+ */
+import {
+  decodeDestinationMessage,
+  encodePreamble,
+  encodeSourceMessage,
+  ProblemError,
+  problemName,
+  resolveProof,
+  SUPPORTED_VERSIONS,
+  checkChosenVersion,
+  type DestinationMessage,
+  type Hello,
+  type HelloStart,
+  type SourceMessage,
+  type TcpAddress,
+  type WelcomeResolve,
+  type WelcomeStart,
+  type WireProblem,
+} from '@pageferry/protocol';
+import { ControlLink, FrameSocket, TransportError } from '@pageferry/transport';
+
+export type FromDestination = Exclude<DestinationMessage, { type: 'ping' | 'pong' | 'welcome' | 'reject' }>;
+export type SourceLink = ControlLink<Exclude<DestinationMessage, { type: 'ping' | 'pong' }>, SourceMessage>;
+
+export interface LinkHandler {
+  message(message: FromDestination, epoch: number): void;
+  lost(error: Error): void;
+}
+
+/** What opening takes from the parameters, milliseconds. */
+export interface LinkTimes {
+  readonly connectTimeoutMs: number;
+  readonly helloTimeoutMs: number;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+/** Facts that name a session and prove that one belongs to it. */
+export interface SessionKey {
+  readonly sessionId: Uint8Array;
+  readonly sessionKey: Uint8Array;
+  readonly epoch: number;
+}
+
+const codec = { encode: encodeSourceMessage, decode: decodeDestinationMessage };
+
+/**
+ * Begins a migration at an armed destination. @throws ProblemError with the destination's cause if it rejects;
+ * TransportError CONNECT_FAILED, TIMED_OUT, LINK_LOST; the signal's reason when it is cancelled.
+ */
+export async function openSession(
+  address: TcpAddress,
+  hello: HelloStart,
+  times: LinkTimes,
+  handler: LinkHandler,
+  signal: AbortSignal,
+): Promise<{ readonly link: SourceLink; readonly welcome: WelcomeStart }> {
+  const { link, welcome } = await open(address, hello, times, handler, signal);
+  if (welcome.purpose !== 'start') throw unexpectedWelcome();
+  return { link, welcome };
+}
+
+/** Connects again to ask about, or finish, a handover. @throws as openSession */
+export async function resumeSession(
+  address: TcpAddress,
+  session: SessionKey,
+  times: LinkTimes,
+  handler: LinkHandler,
+  signal: AbortSignal,
+): Promise<{ readonly link: SourceLink; readonly welcome: WelcomeResolve }> {
+  const { sessionId, epoch } = session;
+  const proof = resolveProof(session);
+  const hello: Hello = {
+    type: 'hello',
+    purpose: 'resolve',
+    versions: [...SUPPORTED_VERSIONS],
+    sessionId,
+    epoch,
+    proof,
+  };
+  const { link, welcome } = await open(address, hello, times, handler, signal);
+  if (welcome.purpose !== 'resolve') throw unexpectedWelcome();
+  return { link, welcome };
+}
+
+async function open(
+  address: TcpAddress,
+  hello: Hello,
+  times: LinkTimes,
+  handler: LinkHandler,
+  signal: AbortSignal,
+): Promise<{ readonly link: SourceLink; readonly welcome: WelcomeStart | WelcomeResolve }> {
+  let isConnected = false;
+  let hasWelcome = false;
+  return new Promise((resolve, reject) => {
+    const { connectTimeoutMs, helloTimeoutMs } = times;
+    const expire = (waitingFor: string, milliseconds: number) => (): void =>
+      fail(new TransportError({ code: 'TIMED_OUT', waitingFor, milliseconds }));
+    let timer = setTimeout(expire('connection', connectTimeoutMs), connectTimeoutMs);
+    const cancelled = (): void =>
+      fail(signal.reason instanceof Error ? signal.reason : new Error('cancelled'));
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', cancelled);
+    };
+    const fail = (error: Error): void => {
+      settle();
+      link.close();
+      reject(error);
+    };
+    const link: SourceLink = new ControlLink(
+      codec,
+      {
+        message: (message, epoch) => {
+          if (hasWelcome && message.type !== 'welcome' && message.type !== 'reject')
+            handler.message(message, epoch);
+          else if (message.type === 'reject') fail(rejection(message.problem));
+          else if (message.type !== 'welcome') fail(unexpectedWelcome());
+          else {
+            checkChosenVersion(message.version);
+            hasWelcome = true;
+            settle();
+            link.accept(hello.epoch);
+            link.startPings(hello.epoch, times.pingIntervalMs, times.pingTimeoutMs);
+            resolve({ link, welcome: message });
+          }
+        },
+        lost: (error) => {
+          if (hasWelcome) handler.lost(error);
+          else fail(isConnected ? error : unreachable(address, error));
+        },
+      },
+      (frames) =>
+        FrameSocket.connect(address, frames, () => {
+          isConnected = true;
+          clearTimeout(timer);
+          timer = setTimeout(expire('answer to hello', helloTimeoutMs), helloTimeoutMs);
+          link.sendBytes(encodePreamble({ kind: 'control', sessionId: hello.sessionId }));
+          link.send(hello, hello.epoch);
+        }),
+    );
+    if (signal.aborted) cancelled();
+    else signal.addEventListener('abort', cancelled);
+  });
+}
+
+function unreachable({ host, port }: TcpAddress, error: Error): TransportError {
+  const errno = /\b(E[A-Z]+)\b/.exec(error.message)?.[1] ?? error.message;
+  return new TransportError({ code: 'CONNECT_FAILED', host, port, errno }, { cause: error });
+}
+
+function unexpectedWelcome(): ProblemError {
+  return new ProblemError(
+    'protocol-violation',
+    'The destination did not answer hello with welcome or reject',
+  );
+}
+
+/** The destination's cause, for the source's caller. */
+export function rejection(problem: WireProblem): ProblemError {
+  const { type, detail, phase, peer, retryable, hint } = problem;
+  return new ProblemError(problemName(type) ?? 'hello-rejected', detail, {
+    peer,
+    retryable,
+    ...(phase === undefined ? {} : { phase }),
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

@@ -1,0 +1,232 @@
+/**
+ * Everything that a migration needs before its first page: guest and images checked, the destination's consent,
+ * an engine with its streams connected, a guard, a journal entry. Whatever fails undoes what was done before it.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { performance } from 'node:perf_hooks';
+import { guestFromSpec, type Guest } from '@pageferry/guest';
+import {
+  beginSource,
+  startGuard,
+  type Journal,
+  type ProcessIdentity,
+  type SourceRecord,
+} from '@pageferry/handover';
+import { processStartTime } from '@pageferry/memory';
+import {
+  DIGEST_SECRET_SIZE_BYTES,
+  formatTcpAddress,
+  isLoopbackHost,
+  PAGE_SIZE_BYTES,
+  parseTcpAddress,
+  ProblemError,
+  SUPPORTED_VERSIONS,
+  type MigrateBody,
+  type TcpAddress,
+  type Warning,
+} from '@pageferry/protocol';
+import type { Logger } from 'pino';
+import type { Counters } from './engine/counters.ts';
+import { guestPorts } from './guest-ports.ts';
+import { SourceImages } from './images.ts';
+import { Ownership } from './ownership.ts';
+import { PageEngine, type EngineReady } from './page-engine.ts';
+import { openSession, type FromDestination, type SourceLink } from './session.ts';
+import { sessionIdOf } from './session-id.ts';
+import type { Settings } from './settings.ts';
+
+const GUARD_ENTRY = fileURLToPath(new URL('./guard-main.js', import.meta.url));
+const FIRST_EPOCH = 1;
+
+/** What the daemon provides. */
+export interface SetupContext {
+  readonly logger: Logger;
+  readonly journal: Journal<SourceRecord>;
+  readonly journalPath: string;
+  readonly imageRoot: string;
+  readonly isStrict: boolean;
+  readonly allowsPlainTcp: boolean;
+}
+
+/** Where things go that happen while the migration runs. */
+export interface SetupEvents {
+  readonly signal: AbortSignal;
+  readonly onMessage: (message: FromDestination, epoch: number) => void;
+  readonly onLinkLost: (error: Error) => void;
+  readonly onFailure: (error: Error) => void;
+  readonly onProgress: (counters: Counters, rssAnonBytes: number) => void;
+}
+
+/** A migration that can begin. */
+export interface Setup {
+  readonly epoch: number;
+  readonly guest: Guest;
+  readonly images: SourceImages;
+  readonly link: SourceLink;
+  readonly engine: PageEngine;
+  readonly ownership: Ownership;
+  /** One timed write of the journal, milliseconds. */
+  readonly journalMs: number;
+  readonly warnings: readonly Warning[];
+  /** Lets images, guard and an idle link go; the engine is ended before. */
+  close(): void;
+}
+
+export async function setUp(
+  id: string,
+  body: MigrateBody,
+  settings: Settings,
+  context: SetupContext,
+  events: SetupEvents,
+): Promise<Setup> {
+  const undo: (() => unknown)[] = [];
+  try {
+    const address = checkedAddress(body.uri, context.allowsPlainTcp);
+    const guest = await checkedGuest(body);
+    const pid = body.guest.type === 'process' ? body.guest.pid : undefined;
+    const images = await SourceImages.open(body.blocks, pid, context);
+    undo.push(() => images.close());
+    const { parameters } = settings;
+    const secret = randomBytes(DIGEST_SECRET_SIZE_BYTES);
+    const sessionId = sessionIdOf(id);
+    const times = {
+      connectTimeoutMs: parameters['connect-timeout'],
+      helloTimeoutMs: parameters['hello-timeout'],
+      pingIntervalMs: parameters['ping-interval'],
+      pingTimeoutMs: parameters['ping-timeout'],
+    };
+    const { link, welcome } = await openSession(
+      address,
+      {
+        type: 'hello',
+        purpose: 'start',
+        versions: [...SUPPORTED_VERSIONS],
+        sessionId,
+        epoch: FIRST_EPOCH,
+        token: body.token,
+        guestType: body.guest.type,
+        pageSize: PAGE_SIZE_BYTES,
+        blocks: images.blocks.map(({ id: blockId, image }) => ({ id: blockId, sizeBytes: image.sizeBytes })),
+        streamCount: parameters['multifd-channels'],
+        secret,
+        xbzrleCacheSizeBytes: body.capabilities.xbzrle ? parameters['xbzrle-cache-size'] : 0,
+        destinationReread: parameters['destination-reread'],
+        imageIdentities: images.blocks.map(({ image }) => ({
+          hostBootId: bootId(),
+          device: image.device,
+          inode: image.inode,
+        })),
+      },
+      times,
+      { message: events.onMessage, lost: events.onLinkLost },
+      events.signal,
+    );
+    undo.push(() => link.close());
+    settings.cacheCeilingBytes = welcome.xbzrleCacheCeilingBytes;
+    const { sessionKey } = welcome;
+    const engine = new PageEngine({
+      plan: {
+        ...address,
+        connectTimeoutMs: times.connectTimeoutMs,
+        sessionId,
+        sessionKey,
+        epoch: FIRST_EPOCH,
+        streamCount: parameters['multifd-channels'],
+        secret,
+        blockPageCounts: images.blocks.map(({ image }) => image.sizeBytes / PAGE_SIZE_BYTES),
+        eviction: parameters['xbzrle-eviction'],
+      },
+      inheritedFds: images.inheritedFds,
+      bytesPerSecond: parameters['max-bandwidth'],
+      onProgress: events.onProgress,
+      onFailure: events.onFailure,
+    });
+    undo.push(() => engine.kill());
+    const guard = startGuard({
+      command: [process.execPath, GUARD_ENTRY, context.journalPath],
+      onLost: (reason) =>
+        events.onFailure(new ProblemError('internal', `the guard process ended: ${reason}`)),
+    });
+    undo.push(() => guard.stop());
+    const ready = await Promise.race([engine.connect(), rejected(events.signal)]);
+    context.journal.useSession({
+      sessionId: Buffer.from(sessionId).toString('hex'),
+      sessionKey: Buffer.from(sessionKey).toString('hex'),
+      address: formatTcpAddress(address),
+      blocks: images.blocks.map(({ id: blockId, image }) => ({ id: blockId, path: image.path })),
+      guest: { ...guest.identity() },
+      engine: engineIdentity(engine),
+    });
+    const ownership = new Ownership({
+      first: beginSource(FIRST_EPOCH),
+      address,
+      session: { sessionId, sessionKey, epoch: FIRST_EPOCH },
+      times,
+      ports: { journal: context.journal, guard, guest: guestPorts(guest), endEngine: () => engine.kill() },
+      logger: context.logger,
+      onChange: () => undefined,
+    });
+    const journalStartMs = performance.now();
+    await ownership.begin(link);
+    const journalMs = performance.now() - journalStartMs;
+    const close = (): void => {
+      images.close();
+      void guard.stop();
+      link.close();
+    };
+    const warnings = [...images.warnings, ...scanWarnings(ready, images, settings)];
+    return { epoch: FIRST_EPOCH, guest, images, link, engine, ownership, journalMs, warnings, close };
+  } catch (error) {
+    for (const step of undo.toReversed()) await step();
+    throw error;
+  }
+}
+
+function checkedAddress(uri: string, allowsPlainTcp: boolean): TcpAddress {
+  const address = parseTcpAddress(uri);
+  if (address === undefined) throw new ProblemError('invalid-body', `${uri} is not an address`);
+  if (!isLoopbackHost(address.host) && !allowsPlainTcp) {
+    throw new ProblemError('plain-tcp-refused', `${uri} is beyond this machine and TCP is not encrypted`, {
+      hint: 'Start the daemon with --allow-plain-tcp if the network is trusted.',
+    });
+  }
+  return address;
+}
+
+async function checkedGuest(body: MigrateBody): Promise<Guest> {
+  const guest = guestFromSpec(body.guest);
+  const reasons = await guest.preflight();
+  if (reasons.length > 0) throw new ProblemError('guest-unavailable', reasons.join('; '));
+  return guest;
+}
+
+/** A final scan that is longer than the allowed pause is better known before than found out by never converging. */
+function scanWarnings({ probe }: EngineReady, images: SourceImages, settings: Settings): Warning[] {
+  if (probe.bytes === 0) return [];
+  const { 'downtime-limit': limitMs, 'multifd-channels': streamCount } = settings.parameters;
+  const scanMs = ((probe.ms / probe.bytes) * images.allocatedBytes) / streamCount;
+  if (scanMs <= limitMs) return [];
+  const detail =
+    `the final scan is expected to take ${scanMs.toFixed(0)} ms, downtime-limit is ${limitMs} ms: ` +
+    `raise it, use more multifd-channels, or expect on-no-convergence (${settings.parameters['on-no-convergence']})`;
+  return [{ name: 'scan-exceeds-downtime-limit', detail }];
+}
+
+function engineIdentity(engine: PageEngine): ProcessIdentity | null {
+  const startTime = engine.pid === undefined ? undefined : processStartTime(engine.pid);
+  return engine.pid === undefined || startTime === undefined ? null : { pid: engine.pid, startTime };
+}
+
+async function rejected(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error('cancelled'));
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail);
+  });
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+}

@@ -1,0 +1,177 @@
+/**
+ * What a migration has measured, and the figures that follow from it. Counters come from the engine, times from
+ * the phases; docs/PROTOCOL.md, "Counters", defines each figure. Nothing here decides anything.
+ */
+import {
+  PAGE_SIZE_BYTES,
+  type RamStatus,
+  type RoundStatus,
+  type XbzrleCacheStatus,
+} from '@pageferry/protocol';
+import type { Counters } from './engine/counters.ts';
+
+/** A round that has ended. */
+export interface RoundFacts {
+  readonly round: number;
+  readonly isFinal: boolean;
+  /** Running totals when it began and when it ended. */
+  readonly before: Counters;
+  readonly after: Counters;
+  /** From the order to the destination's answer. */
+  readonly roundMs: number;
+  readonly rssAnonBytes: number;
+}
+
+export const NO_COUNTERS: Counters = {
+  normal: 0,
+  zero: 0,
+  unchanged: 0,
+  xbzrlePages: 0,
+  xbzrleBytes: 0,
+  cacheMiss: 0,
+  overflow: 0,
+  transferredBytes: 0,
+  roundPages: 0,
+  roundScanMs: 0,
+  roundLimitMs: 0,
+  cacheAllocatedBytes: 0,
+};
+
+export class Statistics {
+  /** Memory of all blocks; known after setup. */
+  totalBytes: number;
+  readonly rounds: RoundFacts[] = [];
+  counters: Counters = NO_COUNTERS;
+  rssAnonBytes = 0;
+  #coverage = 0;
+
+  constructor(totalBytes: number) {
+    this.totalBytes = totalBytes;
+  }
+
+  get lastRound(): RoundFacts | undefined {
+    return this.rounds.at(-1);
+  }
+
+  /** Share of memory that was sent at least once, 0 to 1; never goes back. */
+  get coverage(): number {
+    if (this.rounds.length === 0) this.#coverage = Math.max(this.#coverage, this.#roundShare);
+    else this.#coverage = 1;
+    return this.#coverage;
+  }
+
+  /** Pages that a round sent: what had changed. */
+  static changedPages({ before, after }: Pick<RoundFacts, 'before' | 'after'>): number {
+    return pagesOf(after) - pagesOf(before);
+  }
+
+  static wireBytes({ before, after }: RoundFacts): number {
+    return after.transferredBytes - before.transferredBytes;
+  }
+
+  /** The shortest full scan so far, milliseconds; rounds after the bulk stage if there were any. */
+  get scanMs(): number {
+    const later = this.rounds.filter(({ round }) => round > 0);
+    const scans = (later.length > 0 ? later : this.rounds).map(({ after }) => after.roundScanMs);
+    return scans.length === 0 ? 0 : Math.min(...scans);
+  }
+
+  /** Best throughput of a round that had enough to send to be a measurement, bytes/s; 0 before any. */
+  get bandwidth(): number {
+    const enough = 1024 * 1024;
+    const rates = this.rounds
+      .filter((facts) => Statistics.wireBytes(facts) >= enough)
+      .map((facts) => (Statistics.wireBytes(facts) / facts.roundMs) * 1000);
+    return Math.max(0, ...rates);
+  }
+
+  /** Pages a second that the guest wrote to, as the last round found them. */
+  get dirtyPagesRate(): number {
+    const last = this.lastRound;
+    const previous = this.rounds.at(-2);
+    if (last === undefined || previous === undefined || last.isFinal) return 0;
+    return (Statistics.changedPages(last) / previous.roundMs) * 1000;
+  }
+
+  /** Memory not known to be the same at the destination, bytes. */
+  remainingBytes(isOver: boolean): number {
+    if (isOver) return 0;
+    const last = this.lastRound;
+    if (last === undefined) return Math.round(this.totalBytes * (1 - this.coverage));
+    return last.isFinal ? 0 : Statistics.changedPages(last) * PAGE_SIZE_BYTES;
+  }
+
+  /** `activeMs`: time since setup. `isOver`: nothing remains. */
+  ram(activeMs: number, isOver: boolean): RamStatus {
+    const { counters } = this;
+    const final = this.rounds.find(({ isFinal }) => isFinal);
+    const precopyBytes = final === undefined ? counters.transferredBytes : final.before.transferredBytes;
+    const seconds = activeMs / 1000;
+    const perSecond = (value: number): number => (seconds > 0 ? value / seconds : 0);
+    return {
+      transferred: counters.transferredBytes,
+      remaining: this.remainingBytes(isOver),
+      total: this.totalBytes,
+      duplicate: counters.zero,
+      normal: counters.normal,
+      'normal-bytes': counters.normal * PAGE_SIZE_BYTES,
+      'dirty-pages-rate': this.dirtyPagesRate,
+      mbps: perSecond(counters.transferredBytes * 8) / 1e6,
+      'dirty-sync-count': this.rounds.length,
+      'page-size': PAGE_SIZE_BYTES,
+      'pages-per-second': perSecond(pagesOf(counters)),
+      'precopy-bytes': precopyBytes,
+      'downtime-bytes': counters.transferredBytes - precopyBytes,
+    };
+  }
+
+  xbzrleCache(cacheSizeBytes: number): XbzrleCacheStatus {
+    const { counters } = this;
+    const last = this.lastRound;
+    const since = last?.before ?? NO_COUNTERS;
+    const lookups = pagesOf(counters) - counters.zero - (pagesOf(since) - since.zero);
+    const deltas = counters.xbzrlePages - since.xbzrlePages;
+    const deltaBytes = counters.xbzrleBytes - since.xbzrleBytes;
+    return {
+      'cache-size': cacheSizeBytes,
+      bytes: counters.xbzrleBytes,
+      pages: counters.xbzrlePages,
+      'cache-miss': counters.cacheMiss,
+      'cache-miss-rate': lookups > 0 ? (counters.cacheMiss - since.cacheMiss) / lookups : 0,
+      'encoding-rate': deltaBytes > 0 ? (deltas * PAGE_SIZE_BYTES) / deltaBytes : 0,
+      overflow: counters.overflow,
+    };
+  }
+
+  roundStatus(facts: RoundFacts): RoundStatus {
+    const { before, after } = facts;
+    const index = this.rounds.indexOf(facts);
+    const previous = this.rounds[index - 1];
+    return {
+      round: facts.round,
+      final: facts.isFinal,
+      candidates: after.roundPages,
+      duplicate: after.zero - before.zero,
+      normal: after.normal - before.normal,
+      'xbzrle-pages': after.xbzrlePages - before.xbzrlePages,
+      'xbzrle-bytes': after.xbzrleBytes - before.xbzrleBytes,
+      'cache-miss': after.cacheMiss - before.cacheMiss,
+      overflow: after.overflow - before.overflow,
+      bytes: Statistics.wireBytes(facts),
+      ms: facts.roundMs,
+      'dirty-pages-rate':
+        previous === undefined ? 0 : (Statistics.changedPages(facts) / previous.roundMs) * 1000,
+      'rss-anon': facts.rssAnonBytes,
+    };
+  }
+
+  get #roundShare(): number {
+    return this.totalBytes === 0
+      ? 0
+      : Math.min(1, (this.counters.roundPages * PAGE_SIZE_BYTES) / this.totalBytes);
+  }
+}
+
+function pagesOf({ normal, zero, xbzrlePages }: Counters): number {
+  return normal + zero + xbzrlePages;
+}

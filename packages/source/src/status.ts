@@ -1,0 +1,103 @@
+/** GET /status of the source: a migration's facts in QMP's words. Pure: facts and the time in, answer out. */
+import { phaseStatus, type GuestStatus, type MigrationStatus, type Phase } from '@pageferry/protocol';
+import type { Migration } from './migration.ts';
+import type { Prediction } from './convergence.ts';
+
+/** Before any migration. */
+export const IDLE_STATUS: MigrationStatus = {
+  status: 'none',
+  pageferry: {
+    side: 'source',
+    phase: 'idle',
+    round: 0,
+    coverage: 0,
+    phases: [],
+    rounds: [],
+    roots: [],
+    verified: [],
+    warnings: [],
+  },
+};
+
+export function sourceStatus(migration: Migration, nowMs: number): MigrationStatus {
+  const { statistics, settings, problem, decision, outcome } = migration;
+  const phase = phaseOf(migration);
+  const endMs = migration.endedMs ?? nowMs;
+  const totalMs = endMs - migration.startedMs;
+  const isCompleted = outcome === 'completed';
+  const { pausedMs, runningMs } = migration;
+  const hasXbzrle = migration.body.capabilities.xbzrle;
+  const engine = migration.enginePid;
+  return {
+    status: phaseStatus[phase],
+    'total-time': totalMs,
+    ...(isCompleted && pausedMs !== undefined && runningMs !== undefined
+      ? { downtime: runningMs - pausedMs }
+      : {}),
+    ...(isCompleted
+      ? {}
+      : { 'expected-downtime': decision?.predicted.totalMs ?? settings.parameters['downtime-limit'] }),
+    ...(migration.setupMs === undefined ? {} : { 'setup-time': migration.setupMs }),
+    ram: statistics.ram(totalMs - (migration.setupMs ?? totalMs), isCompleted),
+    ...(hasXbzrle ? { 'xbzrle-cache': statistics.xbzrleCache(settings.effectiveCacheBytes) } : {}),
+    ...(problem === undefined ? {} : { 'error-desc': problem.detail }),
+    pageferry: {
+      side: 'source',
+      'migration-id': migration.id,
+      phase,
+      round: migration.round,
+      coverage: statistics.coverage,
+      ...(decision === undefined
+        ? {}
+        : { because: decision.because, 'predicted-downtime': predicted(decision.predicted) }),
+      phases: [...migration.phases],
+      rounds: statistics.rounds.map((facts) => statistics.roundStatus(facts)),
+      roots: [...migration.roots],
+      verified: [...migration.verified],
+      guest: guestStatus(migration),
+      ...(engine === undefined ? {} : { engine: { pid: engine, 'rss-anon': statistics.rssAnonBytes } }),
+      warnings: [...migration.warnings],
+      ...(problem === undefined ? {} : { problem }),
+    },
+  };
+}
+
+/** Committed with the link down is `reconnecting`: the operator should look at the other side. */
+function phaseOf({ phase, ownership }: Migration): Phase {
+  return phase === 'committed' && ownership?.isReconnecting === true ? 'reconnecting' : phase;
+}
+
+function predicted(prediction: Prediction): MigrationStatus['pageferry']['predicted-downtime'] {
+  return {
+    total: prediction.totalMs,
+    wire: prediction.wireMs,
+    scan: prediction.scanMs,
+    'device-state': prediction.deviceStateMs,
+    journal: prediction.journalMs,
+    'round-trips': prediction.roundTripsMs,
+  };
+}
+
+function guestStatus(migration: Migration): GuestStatus {
+  const { type, pid } = migration.guestIdentity;
+  const common = {
+    type: type === 'process' ? 'process' : 'none',
+    ...(pid === undefined ? {} : { pid }),
+  } as const;
+  const state = migration.ownership?.state;
+  switch (state?.phase) {
+    case 'pausing':
+      return { ...common, state: 'pausing' };
+    case 'paused':
+    case 'offered':
+    case 'committing':
+    case 'revoking':
+    case 'committed':
+    case 'resuming':
+      return { ...common, state: state.priorRunState === 'paused' ? 'paused-before' : 'paused' };
+    case 'completed':
+      return { ...common, state: 'stopped' };
+    default:
+      return { ...common, state: 'running' };
+  }
+}
