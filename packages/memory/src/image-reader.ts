@@ -2,8 +2,8 @@
 // Invariant: "hole" is certain for the moment it was looked up (the pages read as zeros), "data" only means "read
 // it". What the guest writes after the look-up is found by the next round, and the last round starts after the
 // pause, so a known extent is kept within a round and forgotten between rounds.
-// A data run is not cut at a hole before MINIMUM_DATA_PAGES: in a fragmented file, finding a short hole by lseek
-// costs more than reading it and letting the kernel's zero test see it.
+// In a fragmented file, finding a short hole by lseek costs more than reading it and letting the kernel's zero test
+// see it, so short ones are told neither from data nor looked for behind short data.
 
 import { PAGE_SIZE } from '@pageferry/xbzrle';
 import { checkPageRange, pageCountOf } from './block.ts';
@@ -11,8 +11,12 @@ import type { FileCalls } from './file-calls.ts';
 import type { ImageHandle } from './image-file.ts';
 import { checkNotTruncated, readPages, seekData, seekHole, truncated } from './page-io.ts';
 
-/** The shortest data run that a hole may end, in pages. */
-export const MINIMUM_DATA_PAGES = 16;
+/**
+ * The shortest run told apart from data before it, in pages. With 42 % of the pages single holes, walking and
+ * reading 256 MiB on tmpfs takes 49 ms in 265 batches, against 106 ms in 31,758 when every hole is told apart;
+ * every other page a hole: 43 ms and 178 ms. A file of long runs costs the same either way.
+ */
+export const MINIMUM_RUN_PAGES = 16;
 
 /** Pages of the block of one kind: `hole` reads as zeros, `data` must be read. */
 export interface DataRun {
@@ -51,18 +55,25 @@ export class ImageReader {
   }
 
   /**
-   * Splits a run into data and holes, in order and without a gap. Walking upwards costs at most three lseeks an
+   * Splits a run into data and holes, in order, without a gap, no two data runs in a row. Walking upwards costs at most three lseeks an
    * extent of the file, however the walk is divided into calls. Throws MemoryError: outside-block, truncated, io.
    */
   *dataRuns(firstPage: number, pageCount: number): Generator<DataRun, void, undefined> {
     checkPageRange(firstPage, pageCount, this.pageCount);
     const endPage = firstPage + pageCount;
+    let dataPage = firstPage;
     for (let page = firstPage; page < endPage;) {
       const extent = this.#extentAt(page);
       const runEndPage = Math.min(extent.endPage, endPage);
-      yield { kind: extent.kind, firstPage: page, pageCount: runEndPage - page };
+      const isShort = page > dataPage && runEndPage - page < MINIMUM_RUN_PAGES;
+      if (extent.kind === 'hole' && !isShort) {
+        if (page > dataPage) yield { kind: 'data', firstPage: dataPage, pageCount: page - dataPage };
+        yield { kind: 'hole', firstPage: page, pageCount: runEndPage - page };
+        dataPage = runEndPage;
+      }
       page = runEndPage;
     }
+    if (endPage > dataPage) yield { kind: 'data', firstPage: dataPage, pageCount: endPage - dataPage };
   }
 
   #extentAt(page: number): Extent {
@@ -86,7 +97,7 @@ export class ImageReader {
       return { kind: 'hole', firstPage: page, endPage: Math.min(dataPage, this.pageCount) };
     const holeOffset = seekHole(this.#image, this.#calls, dataOffset);
     if (holeOffset === -1) throw truncated(this.#image);
-    const endPage = Math.max(Math.ceil(holeOffset / PAGE_SIZE), page + MINIMUM_DATA_PAGES);
+    const endPage = Math.max(Math.ceil(holeOffset / PAGE_SIZE), page + MINIMUM_RUN_PAGES);
     return { kind: 'data', firstPage: page, endPage: Math.min(endPage, this.pageCount) };
   }
 }

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { ftruncateSync, writeSync } from 'node:fs';
 import t from 'tap';
 import { PAGE_SIZE } from '@pageferry/xbzrle';
-import { ImageReader, MINIMUM_DATA_PAGES } from '../src/image-reader.ts';
+import { ImageReader, MINIMUM_RUN_PAGES } from '../src/image-reader.ts';
 import { countingFileCalls, fileCalls } from './file-calls.ts';
 import { allocatedPageCount, dataPage, makeImage, range } from './image-folder.ts';
 
@@ -38,11 +38,11 @@ void t.test('data and holes of real files', (t) => {
     [
       'a question across a border',
       range(40, 60),
-      [30, 40],
+      [30, 50],
       [
         ['hole', 30, 10],
         ['data', 40, 20],
-        ['hole', 60, 10],
+        ['hole', 60, 20],
       ],
     ],
     [
@@ -51,29 +51,38 @@ void t.test('data and holes of real files', (t) => {
       [0, 100],
       [
         ['hole', 0, 10],
-        ['data', 10, MINIMUM_DATA_PAGES],
+        ['data', 10, MINIMUM_RUN_PAGES],
         ['hole', 26, 74],
       ],
     ],
+    ['a short hole is read', [...range(0, 30), ...range(45, 60)], [0, 60], [['data', 0, 60]]],
     [
-      'a short hole is read',
-      [...range(0, 30), ...range(31, 60)],
-      [0, 40],
+      'a longer one is not',
+      [...range(0, 30), ...range(46, 60)],
+      [0, 60],
       [
         ['data', 0, 30],
-        ['hole', 30, 1],
-        ['data', 31, 9],
+        ['hole', 30, 16],
+        ['data', 46, 14],
+      ],
+    ],
+    ['short only by the question', range(0, 30), [20, 20], [['data', 20, 20]]],
+    [
+      'short, but nothing before it',
+      range(40, 60),
+      [35, 10],
+      [
+        ['hole', 35, 5],
+        ['data', 40, 5],
       ],
     ],
     [
       'every other page',
       range(0, 32).map((n) => n * 2),
-      [0, 64],
+      [0, 100],
       [
-        ['data', 0, 16],
-        ['data', 16, 16],
-        ['data', 32, 16],
-        ['data', 48, 16],
+        ['data', 0, 64],
+        ['hole', 64, 36],
       ],
     ],
     [
@@ -156,6 +165,14 @@ void t.test('walking chunk by chunk seeks once an extent, again each round', (t)
     ['hole', 4016, 80],
   ]);
   t.equal(calls.seekCount(), 10);
+});
+
+void t.test('questions may go backwards', (t) => {
+  t.plan(2);
+  const image = makeImage(t, { pageCount: 100, dataPages: range(40, 60) });
+  const reader = new ImageReader({ image, calls: fileCalls });
+  t.same(runsOf(reader, 50, 5), [['data', 50, 5]]);
+  t.same(runsOf(reader, 10, 5), [['hole', 10, 5]]);
 });
 
 void t.test('pages are read as they are, and a hole is not filled by reading it', (t) => {

@@ -70,3 +70,16 @@ void t.test(
     );
   },
 );
+
+void t.test('what was one hole is looked up anew each round', (t) => {
+  t.plan(2);
+  const image = makeImage(t, { pageCount: 512, dataPages: [] });
+  const table = new DigestTable({ pageCount: 512, zeroDigest });
+  const reader = new ImageReader({ image, calls: fileCalls });
+  const shard = new Shard({ pageCount: 512, stream: 0, streamCount: 1 });
+  const tracker = new ScanTracker({ reader, table, shard });
+  t.same(runs(tracker, 0), ['hole 0/0 512']);
+  table.storeZeroExtent(0);
+  new ImageWriter({ image, calls: fileCalls }).write(300, dataPage(300));
+  t.same(runs(tracker, 1), ['data 300/300 16']);
+});
