@@ -48,6 +48,19 @@ void t.test('a delta between raw pages stands in page order', (t) => {
   t.same(records[2]?.bytes, pages[3]);
 });
 
+void t.test('a delta behind a run that goes on from the batch before', (t) => {
+  t.plan(3);
+  const stream = new TestStream();
+  const [a = zeros, b = zeros, c = zeros] = randomPages(1, 3);
+  stream.send(2, [c]);
+  stream.append(0, [a]);
+  stream.append(1, [b, edited(c, [[5, 1]])]);
+  const records = stream.take();
+  t.same(layoutOf(records), ['normal 0+2', 'xbzrle 2+1']);
+  t.same(records[0]?.bytes, Uint8Array.from([...a, ...b]));
+  t.same(records[1]?.bytes, Uint8Array.of(5, 1, (c[5] ?? 0) ^ 0x5a));
+});
+
 void t.test(
   'a whole raw batch becomes the frame without a copy, with the same bytes as a copied one',
   (t) => {
@@ -78,7 +91,7 @@ void t.test(
 );
 
 void t.test('frames that are not made without a copy', (t) => {
-  t.plan(5);
+  t.plan(7);
   const few = new TestStream();
   few.append(0, randomPages(1, DIRECT_MIN_PAGES - 1), BULK);
   t.notOk(isDirect(few), 'few pages');
@@ -88,6 +101,12 @@ void t.test('frames that are not made without a copy', (t) => {
   const withZero = new TestStream();
   withZero.append(0, [...randomPages(1, DIRECT_MIN_PAGES), zeros], BULK);
   t.notOk(isDirect(withZero), 'a zero page at the end');
+  const withUnchanged = new TestStream();
+  const pages = randomPages(1, DIRECT_MIN_PAGES + 1);
+  withUnchanged.send(0, pages.slice(0, 1), BULK);
+  withUnchanged.append(0, pages, BULK);
+  t.notOk(isDirect(withUnchanged), 'an unchanged page at the front');
+  t.same(layoutOf(withUnchanged.take()), [`normal 1+${DIRECT_MIN_PAGES}`]);
   const notEmpty = new TestStream();
   notEmpty.append(0, [zeros], BULK);
   notEmpty.append(1, randomPages(1, DIRECT_MIN_PAGES), BULK);

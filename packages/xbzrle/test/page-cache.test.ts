@@ -37,14 +37,17 @@ void t.test('a page is learned when first sent after the bulk stage, and a delta
 });
 
 void t.test('the seed rule: the bulk stage neither looks up nor learns', (t) => {
-  t.plan(6);
+  t.plan(7);
   const stream = new TestStream();
   t.equal(kindOf(stream, 3, page, { useXbzrle: false }), 'normal');
   t.equal(stream.kernel.counters().cacheMiss, 0);
   t.equal(kindOf(stream, 3, changed), 'normal', 'the second time is a miss');
   t.equal(kindOf(stream, 3, changedAgain), 'xbzrle', 'the third is the first delta');
   t.equal(kindOf(stream, 4, zeros, { useXbzrle: false }), 'zero');
-  t.equal(kindOf(stream, 4, page), 'normal', 'zero pages are not learned either');
+  t.equal(kindOf(stream, 4, edited(zeros, [[9, 1]])), 'normal', 'zero pages are not learned either');
+  stream.appendZeros(5, 1, { useXbzrle: false });
+  stream.take();
+  t.equal(kindOf(stream, 5, edited(zeros, [[9, 1]])), 'normal', 'nor are holes');
 });
 
 void t.test('without a cache every page is raw and none is missed', (t) => {
@@ -127,7 +130,8 @@ void t.test('overflow: counted, sent raw, and learned', (t) => {
 
 void t.test('the last round: deltas go out, but nothing is learned', (t) => {
   const last = { fillCache: false } as const;
-  t.plan(8);
+  const almostZero = edited(zeros, [[9, 1]]);
+  t.plan(12);
   const stream = new TestStream();
   kindOf(stream, 3, page);
   kindOf(stream, 5, page);
@@ -139,7 +143,16 @@ void t.test('the last round: deltas go out, but nothing is learned', (t) => {
   t.equal(kindOf(stream, 5, overflowing, last), 'normal');
   t.equal(kindOf(stream, 5, edited(overflowing, [[5, 5]]), last), 'normal', 'nor an overflow');
   t.equal(kindOf(stream, 7, zeros, last), 'zero');
-  t.equal(kindOf(stream, 7, changed, last), 'normal', 'nor a zero page');
+  t.equal(kindOf(stream, 7, almostZero, last), 'normal', 'nor a zero page');
+  t.equal(stream.appendZeros(8, 1, last), 1);
+  stream.take();
+  t.equal(kindOf(stream, 8, almostZero, last), 'normal', 'nor a hole');
+  kindOf(stream, 10, page, { generation: 1 });
+  kindOf(stream, 10, changed, { generation: 4, ...last });
+  const refused = stream.kernel.counters().insertRefused;
+  kindOf(stream, 10 + 16, page, { generation: 5 });
+  t.equal(stream.kernel.counters().insertRefused, refused + 1, 'a hit still makes its page young');
+  t.equal(kindOf(stream, 10, changedAgain, { generation: 5 }), 'normal', 'but is not its base');
 });
 
 void t.test('a dropped cache knows nothing', (t) => {

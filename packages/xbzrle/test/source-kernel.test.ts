@@ -76,6 +76,39 @@ void t.test('payloads of every length near the limit', (t) => {
   t.same(wrong, []);
 });
 
+void t.test('short runs overflow exactly where the reference says', (t) => {
+  t.plan(2);
+  const stream = new TestStream({ slotCount: 1 });
+  const outcomes = new Set<string>();
+  const wrong: string[] = [];
+  for (let run = 1; run <= 17; run++)
+    for (const start of [0, 1, 2, 3]) {
+      const oldPage = randomPage(run);
+      const count = Math.floor((PAGE_SIZE - start) / (run + 2));
+      const ranges = Array.from({ length: count }, (_, i) => [start + i * (run + 2), run] as const);
+      const tail = start + count * (run + 2);
+      const newPage = edited(oldPage, [...ranges, [tail, Math.min(run, PAGE_SIZE - tail)]]);
+      const expected = Buffer.from(referencePayload(oldPage, newPage) ?? '');
+      outcomes.add(expected.length === 0 ? 'overflow' : 'fits');
+      if (!expected.equals(kernelPayload(stream, oldPage, newPage) ?? Buffer.alloc(0)))
+        wrong.push(`${run}@${start}`);
+    }
+  t.same(wrong, []);
+  t.equal(outcomes.size, 2, 'some fit and some do not');
+});
+
+void t.test('a single byte anywhere makes a page not zero', (t) => {
+  t.plan(2);
+  const stream = new TestStream();
+  for (let first = 0; first < PAGE_SIZE; first += 256) {
+    const pages = Array.from({ length: 256 }, (_, i) => edited(zeros, [[first + i, 1]]));
+    stream.append(first, pages, BULK);
+    stream.kernel.begin(0);
+  }
+  t.match(stream.kernel.counters(), { normal: PAGE_SIZE, zero: 0 });
+  t.same(layoutOf(stream.send(PAGE_SIZE, [zeros], BULK)), [`zero ${PAGE_SIZE}+1`]);
+});
+
 void t.test('digests and root are the reference’s', (t) => {
   t.plan(4);
   const blockOffset = 2 ** 32 - 100;
