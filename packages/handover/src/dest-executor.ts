@@ -6,8 +6,7 @@ import type { DestinationEffect, Report } from './effects.ts';
 import { Executor } from './executor.ts';
 import type { JournalWriter } from './journal.ts';
 import { assertIdentityFits, type DestinationRecord, type GuestIdentity } from './journal-record.ts';
-import type { DestinationMessage, RunState } from './messages.ts';
-import { reasonOf } from './source-executor.ts';
+import { reasonOf, type DestinationMessage, type RunState } from './messages.ts';
 
 /** What came of the resume order. `refused` is proof that the guest never executed. */
 export type StartOutcome =

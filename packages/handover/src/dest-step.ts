@@ -35,18 +35,18 @@ export function beginDestination(epoch: number): DestinationStep {
 
 /**
  * One transition. Events are delivered one at a time, each after the effects of the one before (executor.ts).
+ * A message of an older epoch is left over from a connection that is gone, and changes nothing.
  * @throws {HandoverError} `impossible-event` (assertion), or a peer's fault; the state is then unchanged.
  */
 export function destinationStep(state: DestinationState, event: DestinationEvent): DestinationStep {
-  if ((event.type === 'message' || event.type === 'handover-verified') && event.epoch !== state.epoch) {
-    throw new HandoverError({
-      code: 'wrong-epoch',
-      state: state.phase,
-      expected: state.epoch,
-      actual: event.epoch,
-    });
+  if (event.type === 'message' || event.type === 'handover-verified') {
+    if (event.epoch < state.epoch) return stay(state);
+    const { phase, epoch } = state;
+    if (event.epoch > epoch) {
+      throw new HandoverError({ code: 'wrong-epoch', state: phase, expected: epoch, actual: event.epoch });
+    }
   }
-  if (event.type === 'newer-epoch' && event.epoch <= state.epoch) throw unexpected(state, event);
+  if (event.type === 'newer-epoch') checkNewerEpoch(state, event);
   // The daemon checks the phase before it verifies a handover; one that comes again is the source's fault.
   if (event.type === 'handover-verified' && state.phase !== 'receiving') throw unexpected(state, event);
   switch (state.phase) {
@@ -65,6 +65,22 @@ export function destinationStep(state: DestinationState, event: DestinationEvent
     case 'aborted':
     case 'refused':
       return ended(state, event);
+  }
+}
+
+/**
+ * Whatever this epoch has come to here, the source may have committed it, or ask about it: a newer one follows only if
+ * the source's journal says that it was rolled back. After `prepared` has become `aborted` by it, deliver it again.
+ */
+function checkNewerEpoch(
+  { phase, epoch }: DestinationState,
+  { epoch: newer, abortedEpoch }: Extract<DestinationEvent, { type: 'newer-epoch' }>,
+): void {
+  if (newer <= epoch) {
+    throw new HandoverError({ code: 'wrong-epoch', state: phase, expected: epoch + 1, actual: newer });
+  }
+  if (abortedEpoch === null || abortedEpoch < epoch) {
+    throw new HandoverError({ code: 'epoch-not-aborted', epoch, abortedEpoch });
   }
 }
 
@@ -104,10 +120,6 @@ function inPrepared(state: In<'prepared'>, event: DestinationEvent): Destination
     return destroy(state, state.guest, 'aborted', 'the operator aborted the migration');
   }
   if (event.type === 'newer-epoch') {
-    if (event.abortedEpoch === null || event.abortedEpoch < state.epoch) {
-      const { abortedEpoch } = event;
-      throw new HandoverError({ code: 'epoch-not-aborted', epoch: state.epoch, abortedEpoch });
-    }
     return destroy(state, state.guest, 'aborted', `epoch ${event.epoch} follows`);
   }
   // The record of `prepared` could not be written, so `ready` was not sent and nothing was promised.
@@ -183,10 +195,11 @@ function inDestroying(state: In<'destroying'>, event: DestinationEvent): Destina
 
 function ended(state: In<'aborted' | 'refused'>, event: DestinationEvent): DestinationStep {
   if (event.type === 'newer-epoch') return receive(event.epoch);
-  if (event.type === 'message') return { state, effects: [answer(state)] };
-  // The record before (receiving, preparing, destroying) leads to the same end, so the answer may be given.
+  if (event.type === 'message') return { state, effects: [answerOf(state)] };
+  // Not on record, so not answered: one more step of ending, which `retry` takes again.
   if (event.type === 'journal-failed') {
-    return { state, effects: [answer(state), report({ outcome: 'trouble', reason: event.reason })] };
+    const { phase: answer, epoch, reason } = state;
+    return trouble({ phase: 'destroying', epoch, guest: null, answer, reason }, event.reason);
   }
   if (event.type === 'failed' || event.type === 'operator-abort' || isPassing(event)) return stay(state);
   throw misplaced(state, event);
@@ -227,16 +240,16 @@ function abortNow(from: DestinationState, reason: string): DestinationStep {
   const state = { phase: 'aborted', epoch: from.epoch, reason: boundedReason(reason) } as const;
   return {
     state,
-    effects: [journal(state), answer(state), report({ outcome: 'aborted', reason: state.reason })],
+    effects: [journal(state), answerOf(state), report({ outcome: 'aborted', reason: state.reason })],
   };
 }
 
 function refuse(epoch: number, reason: string): DestinationStep {
   const state = { phase: 'refused', epoch, reason } as const;
-  return { state, effects: [journal(state), answer(state), report({ outcome: 'refused', reason })] };
+  return { state, effects: [journal(state), answerOf(state), report({ outcome: 'refused', reason })] };
 }
 
-function answer(state: In<'aborted' | 'refused'>): DestinationEffect {
+function answerOf(state: In<'aborted' | 'refused'>): DestinationEffect {
   return send(state, { type: state.phase, reason: state.reason });
 }
 

@@ -7,14 +7,14 @@ export type HandoverFault =
   | { readonly code: 'impossible-event'; readonly state: string; readonly event: string }
   /** The peer's message makes no sense in `state`. */
   | { readonly code: 'unexpected-message'; readonly state: string; readonly message: string }
-  /** A frame of another epoch than the one that is being handed over. */
+  /** A message of a newer epoch than the one that is being handed over, or a new epoch that is not newer. */
   | {
       readonly code: 'wrong-epoch';
       readonly state: string;
       readonly expected: number;
       readonly actual: number;
     }
-  /** A newer epoch came, but the source's journal does not record the prepared one as aborted. */
+  /** A newer epoch came, but the source's journal does not record this one as aborted. */
   | { readonly code: 'epoch-not-aborted'; readonly epoch: number; readonly abortedEpoch: number | null }
   /** Another process (daemon or guard) holds the journal. */
   | { readonly code: 'journal-locked'; readonly path: string }
@@ -54,7 +54,7 @@ function describe(fault: HandoverFault): string {
     case 'wrong-epoch':
       return `state ${fault.state} is in epoch ${fault.expected}, the peer speaks of epoch ${fault.actual}`;
     case 'epoch-not-aborted':
-      return `epoch ${fault.epoch} is prepared and not recorded as aborted (aborted up to ${fault.abortedEpoch ?? 'none'})`;
+      return `a newer epoch came, but epoch ${fault.epoch} is not recorded as aborted at the source (newest: ${fault.abortedEpoch ?? 'none'})`;
     case 'journal-locked':
       return `another process holds the journal ${fault.path}`;
     case 'journal-unreadable':

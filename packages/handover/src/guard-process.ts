@@ -9,8 +9,9 @@ import type { Readable, Writable } from 'node:stream';
 import { HandoverError } from './errors.ts';
 import { Journal, peekSourceJournal, type Entry, type TryLock } from './journal.ts';
 import type { GuestIdentity, ProcessIdentity, SourceRecord } from './journal-record.ts';
+import { reasonOf } from './messages.ts';
 import { recoverSource } from './recovery.ts';
-import { reasonOf, sourceExecutor, type SourcePorts } from './source-executor.ts';
+import { sourceExecutor, type SourcePorts } from './source-executor.ts';
 
 /** Between two attempts to take the lock or to resume. */
 const RETRY_MS = 100;

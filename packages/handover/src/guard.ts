@@ -5,7 +5,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { HandoverError } from './errors.ts';
-import { reasonOf } from './source-executor.ts';
+import { reasonOf } from './messages.ts';
 
 /** A guard answers within microseconds once it has started; this bounds a machine that swaps. */
 const ANSWER_TIMEOUT_MS = 5000;

@@ -46,3 +46,8 @@ export const REASON_MAX_LENGTH = 512;
 export function boundedReason(reason: string): string {
   return reason.length <= REASON_MAX_LENGTH ? reason : `${reason.slice(0, REASON_MAX_LENGTH - 1)}…`;
 }
+
+/** The words of anything thrown, bounded. */
+export function reasonOf(error: unknown): string {
+  return boundedReason(error instanceof Error ? error.message : String(error));
+}

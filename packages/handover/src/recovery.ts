@@ -82,13 +82,28 @@ export function recoverDestination(record: DestinationRecord): DestinationStep {
   }
 }
 
-/** Whether the source must reach its peer to end the handover: the daemon connects, then delivers `link-restored`. */
+/**
+ * Whether the source must reach its peer to end the handover: the daemon connects (hello, welcome), then delivers
+ * `link-restored`; while this stays true it delivers `retry` from time to time, or connects again.
+ */
 export function sourceNeedsPeer(state: SourceState): boolean {
   if (state.phase === 'committed' || state.phase === 'revoking') return true;
   return (state.phase === 'resuming' || state.phase === 'rolled-back') && !state.isPeerInformed;
 }
 
-/** Whether the destination still owes an answer that only the source's word, or a retry, can bring about. */
-export function destinationNeedsPeer(state: DestinationState): boolean {
-  return state.phase === 'prepared' || state.phase === 'starting' || state.phase === 'destroying';
+/**
+ * What every hello of the source says, whether it starts or resolves: the destination delivers `newer-epoch` whenever
+ * the epoch is greater than its own, so that it can be asked about, or told to abort, an epoch it has not heard of.
+ */
+export function helloEpochs(state: SourceState): {
+  readonly epoch: number;
+  readonly abortedEpoch: number | null;
+} {
+  const { phase, epoch } = state;
+  return { epoch, abortedEpoch: phase === 'rolled-back' ? epoch : state.abortedEpoch };
+}
+
+/** Whether the destination holds a guest whose fate is open: no other migration may be armed, nothing may be forgotten. */
+export function isDestinationUnsettled({ phase }: DestinationState): boolean {
+  return phase === 'preparing' || phase === 'prepared' || phase === 'starting' || phase === 'destroying';
 }

@@ -1,11 +1,10 @@
 // Carries out the source's effects through ports: the one place where a rejected promise becomes a failure event.
 // The daemon and the guard use it alike; the guard's ports have no link and no guard.
-import type { SourceEffect } from './effects.ts';
-import type { Report } from './effects.ts';
+import type { Report, SourceEffect } from './effects.ts';
 import { Executor } from './executor.ts';
 import type { JournalWriter } from './journal.ts';
 import type { SourceRecord } from './journal-record.ts';
-import { boundedReason, type SourceMessage } from './messages.ts';
+import { reasonOf, type SourceMessage } from './messages.ts';
 import type { SourceEvent, SourceState } from './source-states.ts';
 import { sourceStep, type SourceStep } from './source-step.ts';
 
@@ -100,9 +99,4 @@ async function orFailure(
   } catch (error) {
     return { type: failure, reason: reasonOf(error) };
   }
-}
-
-/** The words of anything thrown, bounded. */
-export function reasonOf(error: unknown): string {
-  return boundedReason(error instanceof Error ? error.message : String(error));
 }

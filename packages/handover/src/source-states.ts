@@ -66,5 +66,5 @@ export type SourceEvent =
   | { readonly type: 'failed'; readonly reason: string }
   /** After `trouble`, when the daemon thinks it worth another try. */
   | { readonly type: 'retry' }
-  /** A new attempt of the same session; `epoch` is greater than the one that was rolled back. */
+  /** A new attempt of the same session (retry, reconnect in precopy) with a greater epoch. Hello follows its effects. */
   | { readonly type: 'epoch-started'; readonly epoch: number };

@@ -14,14 +14,14 @@
 //   pausing --> resuming: any failure (paused, offered too) / send abort, resume-guest
 //   resuming --> rolled_back: guest-resumed / release-guard, journal(rolled-back)
 //   precopy --> rolled_back: any failure / send abort, journal(rolled-back)
-//   rolled_back --> precopy: epoch-started / journal(precopy)
+//   rolled_back --> precopy: epoch-started / journal(precopy) (from precopy too)
 //
 // What was paused before us skips `resuming`: nothing is resumed. Before the commit a rollback resumes first and
 // journals after: the record on disk (pausing) leads to the same end. After a commit it is the other way round.
 import type { SourceEffect, Step } from './effects.ts';
 import { HandoverError } from './errors.ts';
-import type { SourceRecord } from './journal-record.ts';
-import { boundedReason, type Cause, type DestinationMessage, type SourceMessage } from './messages.ts';
+import { boundedReason, type Cause, type DestinationMessage } from './messages.ts';
+import { abort, abortIfOwed, journal, report, send } from './source-effects.ts';
 import { abortedByDestination, failureCause } from './source-causes.ts';
 import type { SourceEvent, SourceState } from './source-states.ts';
 
@@ -36,16 +36,14 @@ export function beginSource(epoch: number): SourceStep {
 
 /**
  * One transition. Events are delivered one at a time, each after the effects of the one before (executor.ts).
+ * A message of an older epoch is left over from a connection that is gone, and changes nothing.
  * @throws {HandoverError} `impossible-event` (assertion), or a peer's fault; the state is then unchanged.
  */
 export function sourceStep(state: SourceState, event: SourceEvent): SourceStep {
-  if (event.type === 'message' && event.epoch !== state.epoch) {
-    throw new HandoverError({
-      code: 'wrong-epoch',
-      state: state.phase,
-      expected: state.epoch,
-      actual: event.epoch,
-    });
+  if (event.type === 'message' && event.epoch < state.epoch) return stay(state);
+  if (event.type === 'message' && event.epoch > state.epoch) {
+    const { phase, epoch } = state;
+    throw new HandoverError({ code: 'wrong-epoch', state: phase, expected: epoch, actual: event.epoch });
   }
   switch (state.phase) {
     case 'precopy':
@@ -74,6 +72,7 @@ function inPrecopy(state: In<'precopy'>, event: SourceEvent): SourceStep {
     const next = { ...state, phase: 'pausing', priorRunState: event.priorRunState } as const;
     return { state: next, effects: [{ type: 'arm-guard' }, journal(next), { type: 'pause-guest' }] };
   }
+  if (event.type === 'epoch-started') return newEpoch(state, event);
   // A cut does not end precopy by itself: whether to reconnect is the daemon's policy, which then says `failed`.
   if (event.type === 'link-lost' || event.type === 'link-restored' || event.type === 'retry')
     return stay(state);
@@ -193,11 +192,7 @@ function inResuming(state: In<'resuming'>, event: SourceEvent): SourceStep {
 }
 
 function inRolledBack(state: In<'rolled-back'>, event: SourceEvent): SourceStep {
-  if (event.type === 'epoch-started') {
-    if (event.epoch <= state.epoch) throw impossible(state, event);
-    const next = { phase: 'precopy', epoch: event.epoch, abortedEpoch: state.epoch } as const;
-    return { state: next, effects: [journal(next)] };
-  }
+  if (event.type === 'epoch-started') return newEpoch(state, event);
   if (event.type === 'link-restored') return { state, effects: abortIfOwed(state) };
   if (event.type === 'message') {
     if (event.message.type === 'running') throw unexpected(state, event.message);
@@ -220,6 +215,16 @@ function inCompleted(state: In<'completed'>, event: SourceEvent): SourceStep {
   if (event.type === 'cancel') return tooLate(state);
   if (event.type === 'link-restored' || event.type === 'retry' || isPassing(event)) return stay(state);
   throw impossible(state, event);
+}
+
+/** The epoch before was not committed and never will be: that is on record before hello says it. */
+function newEpoch(
+  state: In<'precopy' | 'rolled-back'>,
+  event: Extract<SourceEvent, { type: 'epoch-started' }>,
+): SourceStep {
+  if (event.epoch <= state.epoch) throw impossible(state, event);
+  const next = { phase: 'precopy', epoch: event.epoch, abortedEpoch: state.epoch } as const;
+  return { state: next, effects: [journal(next)] };
 }
 
 /** Give up before the commit: tell the peer (dropped while the link is cut), resume what we paused. */
@@ -258,29 +263,6 @@ function rolledBack(
 /** Events that change nothing any more once the outcome is decided or only the peer can decide it. */
 function isPassing(event: SourceEvent): boolean {
   return event.type === 'link-lost' || event.type === 'link-restored' || event.type === 'failed';
-}
-
-/** The record of a state: its own fields, without what only memory needs. */
-function journal(state: SourceRecord | In<'pausing' | 'revoking'>, sync = false): SourceEffect {
-  if (state.phase !== 'revoking') return { type: 'journal', record: state, sync };
-  const { epoch, abortedEpoch, priorRunState } = state;
-  return { type: 'journal', record: { phase: 'pausing', epoch, abortedEpoch, priorRunState }, sync };
-}
-
-function send(state: SourceState, message: SourceMessage): SourceEffect {
-  return { type: 'send', epoch: state.epoch, message };
-}
-
-function abort(state: SourceState, cause: Cause): SourceEffect {
-  return send(state, { type: 'abort', reason: cause.reason });
-}
-
-function abortIfOwed(state: In<'resuming' | 'rolled-back'>): readonly SourceEffect[] {
-  return state.isPeerInformed ? [] : [abort(state, state.cause)];
-}
-
-function report(what: Extract<SourceEffect, { type: 'report' }>['report']): SourceEffect {
-  return { type: 'report', report: what };
 }
 
 function stay(state: SourceState): SourceStep {

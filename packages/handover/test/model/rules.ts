@@ -1,0 +1,98 @@
+// What the model explores: the very functions that the daemons import, plus the conditions that live in the daemons'
+// surroundings (the journal's lock, the verified roots). A mutant replaces one of them by a wrapper.
+import { beginDestination, destinationStep, type DestinationStep } from '../../src/dest-step.ts';
+import type { DestinationEffect, SourceEffect } from '../../src/effects.ts';
+import type { DestinationRecord, SourceRecord } from '../../src/journal-record.ts';
+import { recoverDestination, recoverSource } from '../../src/recovery.ts';
+import { beginSource, sourceStep, type SourceStep } from '../../src/source-step.ts';
+import type { RunState } from '../../src/messages.ts';
+import type { Budget, DestinationActor, SourceActor, World } from './world.ts';
+
+export interface Rules {
+  readonly sourceStep: typeof sourceStep;
+  readonly destinationStep: typeof destinationStep;
+  readonly recoverSource: typeof recoverSource;
+  readonly recoverDestination: typeof recoverDestination;
+  /** The guard takes the journal's lock and reads it under the lock. */
+  readonly doesGuardLock: boolean;
+  /** A handover is taken only if its roots are equal. */
+  readonly areRootsChecked: boolean;
+}
+
+export const realRules: Rules = {
+  sourceStep,
+  destinationStep,
+  recoverSource,
+  recoverDestination,
+  doesGuardLock: true,
+  areRootsChecked: true,
+};
+
+/** A migration in its first epoch, both journals written, the guest not paused by us. */
+export function initialWorld(prior: RunState, budget: Budget): World {
+  const { state: source } = beginSource(1);
+  const { state: destination } = beginDestination(1);
+  return {
+    prior,
+    source: { state: source, queue: [] },
+    destination: { state: destination, queue: [] },
+    guard: 'idle',
+    isOrphanArmed: false,
+    guardian: null,
+    wasGuardKilled: false,
+    sourceRecord: { phase: 'precopy', epoch: 1, abortedEpoch: null },
+    destinationRecord: { phase: 'receiving', epoch: 1 },
+    sourceGuest: prior,
+    destinationGuest: 'absent',
+    hasRun: false,
+    scannedEpoch: 0,
+    verifiedEpoch: 0,
+    isLinkUp: true,
+    sourceNews: 'none',
+    toDestination: [],
+    toSource: [],
+    staleToDestination: null,
+    staleToSource: null,
+    budget,
+  };
+}
+
+const CAUSE = { code: 'failed', reason: '' } as const;
+
+/** The actor after a transition, without what no transition depends on. */
+export function sourceActor({ state, effects }: SourceStep): SourceActor {
+  return {
+    state: 'cause' in state ? { ...state, cause: CAUSE } : state,
+    queue: effects.flatMap(bareSourceEffect),
+  };
+}
+
+function bareSourceEffect(effect: SourceEffect): SourceEffect[] {
+  if (effect.type === 'report' || effect.type === 'end-engine') return [];
+  if (effect.type === 'journal') return [{ ...effect, record: bareSourceRecord(effect.record) }];
+  if (effect.type !== 'send' || effect.message.type !== 'abort') return [effect];
+  return [{ ...effect, message: { type: 'abort', reason: '' } }];
+}
+
+function bareSourceRecord(record: SourceRecord): SourceRecord {
+  return 'cause' in record ? { ...record, cause: CAUSE } : record;
+}
+
+/** The actor after a transition, without what no transition depends on. */
+export function destinationActor({ state, effects }: DestinationStep): DestinationActor {
+  return {
+    state: 'reason' in state ? { ...state, reason: '' } : state,
+    queue: effects.flatMap(bareDestinationEffect),
+  };
+}
+
+function bareDestinationEffect(effect: DestinationEffect): DestinationEffect[] {
+  if (effect.type === 'report' || effect.type === 'end-engine') return [];
+  if (effect.type === 'journal') return [{ ...effect, record: bareDestinationRecord(effect.record) }];
+  if (effect.type !== 'send' || !('reason' in effect.message)) return [effect];
+  return [{ ...effect, message: { ...effect.message, reason: '' } }];
+}
+
+function bareDestinationRecord(record: DestinationRecord): DestinationRecord {
+  return 'reason' in record ? { ...record, reason: '' } : record;
+}

@@ -1,0 +1,223 @@
+// What can happen at the source's side: the daemon's next effect or event, and the same for a guard that acts.
+import type { SourceEffect } from '../../src/effects.ts';
+import type { SourceEvent } from '../../src/source-states.ts';
+import { helloEpochs } from '../../src/recovery.ts';
+import { sourceActor, type Rules } from './rules.ts';
+import type { SourceActor, ToSource, Transition, World } from './world.ts';
+
+/** One way an effect can go: the world after it, and the event that answers it. */
+interface Outcome {
+  readonly label: string;
+  readonly isFault: boolean;
+  readonly world: World;
+  readonly event: SourceEvent | null;
+}
+
+type Who = 'source' | 'guardian';
+
+export function sourceTransitions(world: World, rules: Rules): Transition[] {
+  const found = ['source', 'guardian'] as const;
+  return found.flatMap((who) => {
+    const actor = world[who];
+    if (actor === null) return [];
+    if (actor.queue.length > 0) return nextEffect(world, rules, who, actor);
+    return who === 'source' ? idleSource(world, rules, actor) : idleGuardian(world, rules, actor);
+  });
+}
+
+/** An effect and the step that its outcome leads to are one transition: a crash between them loses the same memory. */
+function nextEffect(world: World, rules: Rules, who: Who, actor: SourceActor): Transition[] {
+  const [effect, ...queue] = actor.queue;
+  if (effect === undefined) return [];
+  return perform(world, who, effect).flatMap(({ label, isFault, world: after, event }) => {
+    if (isFault && world.budget.failures === 0) return [];
+    const next =
+      event === null ? { state: actor.state, queue } : sourceActor(rules.sourceStep(actor.state, event));
+    return [transition(`${who}: ${label}`, isFault ? 'fault' : 'fair', sendNow({ ...after, [who]: next }))];
+  });
+}
+
+/** Sending is one with the effect before it: a crash in between loses the message as a crash behind it may. */
+function sendNow(world: World): World {
+  const [effect, ...queue] = world.source?.queue ?? [];
+  if (world.source === null || effect?.type !== 'send' || !world.isLinkUp) return world;
+  const { epoch, message } = effect;
+  const source = { ...world.source, queue };
+  return sendNow({ ...world, source, toDestination: [...world.toDestination, { epoch, message }] });
+}
+
+function perform(world: World, who: Who, effect: SourceEffect): Outcome[] {
+  switch (effect.type) {
+    case 'journal': {
+      const label = `journal ${effect.record.phase}`;
+      const after = { ...world, sourceRecord: effect.record };
+      const failed: SourceEvent = { type: 'journal-failed', reason: '' };
+      return [
+        ok(label, after, effect.sync ? { type: 'journaled' } : null),
+        fault(`${label} fails, nothing written`, world, failed),
+        fault(`${label} fails, but is written`, after, failed),
+      ];
+    }
+    case 'arm-guard':
+      if (world.guard === 'dead') return [ok('no guard', world, { type: 'guard-failed', reason: '' })];
+      return [ok('arm guard', { ...world, guard: 'armed' }, null)];
+    case 'release-guard':
+      if (who === 'guardian' || world.guard === 'dead') return [ok('no guard to release', world, null)];
+      return [ok('release guard', { ...world, guard: 'idle' }, null)];
+    case 'pause-guest':
+      return [
+        ok('pause guest', { ...world, sourceGuest: 'paused' }, { type: 'guest-paused' }),
+        fault('pause fails', world, { type: 'pause-failed', reason: '' }),
+      ];
+    case 'resume-guest':
+      return [
+        ok('resume guest', { ...world, sourceGuest: 'running', scannedEpoch: 0 }, { type: 'guest-resumed' }),
+        fault('resume fails', world, { type: 'resume-failed', reason: '' }),
+      ];
+    case 'send': {
+      if (who === 'guardian' || !world.isLinkUp) return [ok(`drop ${effect.message.type}`, world, null)];
+      const { epoch, message } = effect;
+      const toDestination = [...world.toDestination, { epoch, message }];
+      return [ok(`send ${message.type}(${epoch})`, { ...world, toDestination }, null)];
+    }
+    case 'end-engine':
+    case 'report':
+      return [ok(effect.type, world, null)];
+  }
+}
+
+function idleSource(world: World, rules: Rules, actor: SourceActor): Transition[] {
+  return [
+    ...linkNews(world, rules, actor),
+    ...arrivals(world, rules, actor),
+    ...phases(world, rules, actor),
+    ...retries(world, rules, actor),
+    ...newEpoch(world, rules, actor),
+    ...setbacks(world, rules, actor),
+  ];
+}
+
+function linkNews(world: World, rules: Rules, actor: SourceActor): Transition[] {
+  if (world.sourceNews === 'lost') {
+    return deliver('link lost', { ...world, sourceNews: 'none' }, rules, actor, {
+      type: 'link-lost',
+      reason: '',
+    });
+  }
+  if (world.sourceNews !== 'restored') return [];
+  const { epoch, abortedEpoch } = helloEpochs(actor.state);
+  const hello = { epoch, message: { type: 'hello', abortedEpoch } } as const;
+  const after: World = { ...world, sourceNews: 'none', toDestination: [...world.toDestination, hello] };
+  return deliver('link restored', after, rules, actor, { type: 'link-restored' });
+}
+
+function arrivals(world: World, rules: Rules, actor: SourceActor): Transition[] {
+  const [next, ...toSource] = world.toSource;
+  const onTime = next ? receive({ ...world, toSource }, rules, actor, next, 'fair') : [];
+  const stale = world.staleToSource;
+  const late = stale ? receive({ ...world, staleToSource: null }, rules, actor, stale, 'chance') : [];
+  return [...onTime, ...late];
+}
+
+function receive(
+  world: World,
+  rules: Rules,
+  actor: SourceActor,
+  { epoch, message }: ToSource,
+  kind: 'fair' | 'chance',
+): Transition[] {
+  const event: SourceEvent =
+    message.type === 'error' ? { type: 'failed', reason: '' } : { type: 'message', epoch, message };
+  return deliver(`receives ${message.type}(${epoch})`, world, rules, actor, event, kind);
+}
+
+/** What the daemon's phase list does. */
+function phases(world: World, rules: Rules, actor: SourceActor): Transition[] {
+  const { phase, epoch } = actor.state;
+  if (phase === 'precopy' && world.isLinkUp && world.sourceNews === 'none') {
+    return deliver('begins switchover', world, rules, actor, {
+      type: 'begin-switchover',
+      priorRunState: world.prior,
+    });
+  }
+  if (phase === 'paused' && world.sourceNews === 'none') {
+    const after = { ...world, scannedEpoch: world.sourceGuest === 'paused' ? epoch : 0 };
+    return deliver('final round', after, rules, actor, { type: 'final-round-done' });
+  }
+  if (world.guard === 'dead' && (phase === 'paused' || phase === 'offered')) {
+    return deliver('guard lost', world, rules, actor, { type: 'failed', reason: '' });
+  }
+  return [];
+}
+
+/** The daemon's timer: after trouble, and while the peer owes an answer (a destination in trouble has its own). */
+function retries(world: World, rules: Rules, actor: SourceActor): Transition[] {
+  const { state } = actor;
+  const peer = world.destination;
+  const isQuiet =
+    world.isLinkUp &&
+    world.sourceNews === 'none' &&
+    world.toDestination.length + world.toSource.length === 0 &&
+    peer?.queue.length === 0 &&
+    peer.state.phase !== 'starting' &&
+    peer.state.phase !== 'destroying';
+  const isDue =
+    state.phase === 'resuming' || state.phase === 'revoking' || (state.phase === 'committed' && isQuiet);
+  if (isDue) return deliver('retries', world, rules, actor, { type: 'retry' });
+  if (!isQuiet || state.phase !== 'rolled-back' || state.isPeerInformed) return [];
+  return [{ label: 'source: connects again', kind: 'fair', world: { ...world, sourceNews: 'restored' } }];
+}
+
+/** The operator, or the daemon, tries again: one more epoch. */
+function newEpoch(world: World, rules: Rules, actor: SourceActor): Transition[] {
+  const { phase } = actor.state;
+  if (phase !== 'rolled-back' || actor.state.epoch > 1 || !world.isLinkUp || world.sourceNews !== 'none')
+    return [];
+  const event: SourceEvent = { type: 'epoch-started', epoch: 2 };
+  // Hello goes out on a new connection, after the epoch is journaled.
+  const after: World = { ...world, guard: 'idle', sourceNews: 'restored' };
+  return deliver('starts epoch 2', after, rules, actor, event, 'chance');
+}
+
+function setbacks(world: World, rules: Rules, actor: SourceActor): Transition[] {
+  return [
+    ...deliver('fails', world, rules, actor, { type: 'failed', reason: '' }, 'fault'),
+    ...deliver('is cancelled', world, rules, actor, { type: 'cancel' }, 'fault'),
+  ];
+}
+
+/** A guard's recovery is one pass; a guest that did not resume is tried again. */
+function idleGuardian(world: World, rules: Rules, actor: SourceActor): Transition[] {
+  if (actor.state.phase !== 'resuming') {
+    return [{ label: 'guardian: ends', kind: 'fair', world: { ...world, guardian: null } }];
+  }
+  const guardian = sourceActor(rules.sourceStep(actor.state, { type: 'retry' }));
+  return [{ label: 'guardian: retries', kind: 'fair', world: { ...world, guardian } }];
+}
+
+function deliver(
+  label: string,
+  world: World,
+  rules: Rules,
+  actor: SourceActor,
+  event: SourceEvent,
+  kind: Transition['kind'] = 'fair',
+): Transition[] {
+  if (kind === 'fault' && world.budget.failures === 0) return [];
+  const source = sourceActor(rules.sourceStep(actor.state, event));
+  return [transition(`source: ${label}`, kind, { ...world, source })];
+}
+
+function transition(label: string, kind: Transition['kind'], world: World): Transition {
+  const { budget } = world;
+  const after = kind === 'fault' ? { ...world, budget: { ...budget, failures: budget.failures - 1 } } : world;
+  return { label, kind, world: after };
+}
+
+function ok(label: string, world: World, event: SourceEvent | null): Outcome {
+  return { label, isFault: false, world, event };
+}
+
+function fault(label: string, world: World, event: SourceEvent): Outcome {
+  return { label, isFault: true, world, event };
+}

@@ -1,0 +1,85 @@
+// The model's world: everything that decides who runs the guest, as one immutable value. The daemons in it are the real
+// transition functions (rules.ts); the rest (link, guests, processes) is the least that they act on.
+// What no transition depends on (reasons, reports, the engine) is left out, so that equal situations are equal values.
+import type { DestinationState } from '../../src/dest-states.ts';
+import type { DestinationEffect, SourceEffect } from '../../src/effects.ts';
+import type { DestinationRecord, SourceRecord } from '../../src/journal-record.ts';
+import type { DestinationMessage, RunState, SourceMessage } from '../../src/messages.ts';
+import type { SourceState } from '../../src/source-states.ts';
+
+/** A process that runs one side's transitions; `queue` is what is left of the last one's effects. */
+export interface Actor<S, F> {
+  readonly state: S;
+  readonly queue: readonly F[];
+}
+
+export type SourceActor = Actor<SourceState, SourceEffect>;
+export type DestinationActor = Actor<DestinationState, DestinationEffect>;
+
+/** The new epoch's hello; a hello for the same epoch only asks. */
+export interface Hello {
+  readonly type: 'hello';
+  readonly abortedEpoch: number | null;
+}
+
+/** A message in flight. `error`: the peer refused what came. */
+export interface ToDestination {
+  readonly epoch: number;
+  readonly message: SourceMessage | Hello;
+}
+export interface ToSource {
+  readonly epoch: number;
+  readonly message: DestinationMessage | { readonly type: 'error' };
+}
+
+export interface World {
+  /** What the guest was before the migration. */
+  readonly prior: RunState;
+  /** Null: the process is dead. */
+  readonly source: SourceActor | null;
+  readonly destination: DestinationActor | null;
+  /** The guard of the source daemon that lives. */
+  readonly guard: 'idle' | 'armed' | 'dead';
+  /** An armed guard whose daemon died and that has not acted yet. */
+  readonly isOrphanArmed: boolean;
+  /** That guard, acting: it holds the journal's lock. */
+  readonly guardian: SourceActor | null;
+  readonly wasGuardKilled: boolean;
+  readonly sourceRecord: SourceRecord;
+  readonly destinationRecord: DestinationRecord;
+  readonly sourceGuest: RunState;
+  readonly destinationGuest: 'absent' | 'stopped' | 'running' | 'dead';
+  /** The destination's guest has executed. */
+  readonly hasRun: boolean;
+  /** Epoch whose final scan was done with the guest paused ever since; 0: none. */
+  readonly scannedEpoch: number;
+  /** Epoch whose roots the destination found equal; 0: none. */
+  readonly verifiedEpoch: number;
+  readonly isLinkUp: boolean;
+  /** What the source has not been told about the link yet. */
+  readonly sourceNews: 'none' | 'lost' | 'restored';
+  readonly toDestination: readonly ToDestination[];
+  readonly toSource: readonly ToSource[];
+  /** One message of a dead connection, that may still be delivered: half-open TCP. */
+  readonly staleToDestination: ToDestination | null;
+  readonly staleToSource: ToSource | null;
+  /** What may still go wrong. */
+  readonly budget: Budget;
+}
+
+/** crashes: of either daemon or the guard; cuts: of the link; failures: anything that can fail, refuse or be cancelled. */
+export interface Budget {
+  readonly crashes: number;
+  readonly cuts: number;
+  readonly failures: number;
+}
+
+/**
+ * An edge of the graph. `fair`: happens sooner or later if it stays possible. `chance`: may happen or not, and costs
+ * nothing (an operator's retry, a late message). `fault`: costs budget.
+ */
+export interface Transition {
+  readonly label: string;
+  readonly kind: 'fair' | 'chance' | 'fault';
+  readonly world: World;
+}
