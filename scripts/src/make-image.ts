@@ -1,7 +1,7 @@
 // Makes a memory image from a seed: random pages and zero pages, the latter as holes unless they shall be written.
 import { parseArgs } from 'node:util';
-import { PAGE_BYTES, writeInitialImage } from './workload/initial-image.ts';
-import { parseChoice, parseNumber, parseShare } from './workload/options.ts';
+import { writeInitialImage } from './workload/initial-image.ts';
+import { parseChoice, parseNumber, parseShare, parseSize } from './workload/options.ts';
 
 const USAGE = `make-image --image PATH --size BYTES [options]
   --size BYTES       a multiple of 4096; K, M and G count in powers of 1024 (1G)
@@ -9,13 +9,6 @@ const USAGE = `make-image --image PATH --size BYTES [options]
   --zero-share 0..1  share of zero pages (default 0)
   --zeros WHAT       holes or written (default holes)
 `;
-
-const UNITS = new Map([
-  ['', 1],
-  ['K', 2 ** 10],
-  ['M', 2 ** 20],
-  ['G', 2 ** 30],
-]);
 
 function main(args: readonly string[]): void {
   const { values } = parseArgs({
@@ -36,17 +29,10 @@ function main(args: readonly string[]): void {
   if (values.image === undefined || values.size === undefined) throw new Error(`usage: ${USAGE}`);
   const image = {
     seed: parseNumber('seed', values.seed),
-    sizeBytes: parseSize(values.size),
+    sizeBytes: parseSize('size', values.size),
     zeroShare: parseShare('zero-share', values['zero-share']),
   };
   writeInitialImage(values.image, image, parseChoice('zeros', values.zeros, ['holes', 'written']));
-}
-
-function parseSize(text: string): number {
-  const [, count, unit = ''] = /^(\d+)([KMG]?)$/.exec(text) ?? [];
-  const sizeBytes = Number(count) * (UNITS.get(unit) ?? NaN);
-  if (sizeBytes > 0 && sizeBytes % PAGE_BYTES === 0) return sizeBytes;
-  throw new Error(`--size is a multiple of ${PAGE_BYTES}, not ${text}`);
 }
 
 try {

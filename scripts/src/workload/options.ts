@@ -21,6 +21,13 @@ export const USAGE = `guest-workload --image PATH [options]
   --verify N              pages that continue checks, or all (default 256)
 `;
 
+const UNITS = new Map([
+  ['', 1],
+  ['K', 2 ** 10],
+  ['M', 2 ** 20],
+  ['G', 2 ** 30],
+]);
+
 export interface WorkloadOptions {
   readonly image: string;
   readonly plan: WorkloadPlan;
@@ -104,4 +111,19 @@ export function parseChoice<T extends string>(name: string, text: string, choice
   const choice = choices.find((candidate) => candidate === text);
   if (choice !== undefined) return choice;
   throw new Error(`--${name} is ${choices.join(' or ')}, not ${text}`);
+}
+
+/** A number, or a number and K, M or G (powers of 1024). */
+export function parseBytes(name: string, text: string): number {
+  const [, count, unit = ''] = /^(\d+)([KMG]?)$/.exec(text) ?? [];
+  const bytes = Number(count) * (UNITS.get(unit) ?? NaN);
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new Error(`--${name} is a number of bytes, K, M or G may follow, not ${text}`);
+}
+
+/** As `parseBytes`; a multiple of the page size, not 0. */
+export function parseSize(name: string, text: string): number {
+  const sizeBytes = parseBytes(name, text);
+  if (sizeBytes > 0 && sizeBytes % PAGE_BYTES === 0) return sizeBytes;
+  throw new Error(`--${name} is a multiple of ${PAGE_BYTES}, not ${text}`);
 }

@@ -1,0 +1,148 @@
+// Migrates a running guest before the user's eyes and proves it: two daemons and a writing process on this machine, all
+// of them real processes; cmp compares both images while no guest runs; the guest's own log and seeds say what must be
+// in memory afterwards. The exit code is 0 only if every check held. Nothing is left behind, whatever happens.
+import type { MigrationStatus } from '@pageferry/protocol';
+import { comparingCommand } from './demo/guest-command.ts';
+import { USAGE, parseDemoOptions } from './demo/options.ts';
+import type { DemoOptions } from './demo/options.ts';
+import { Progress, formatBytes } from './demo/progress.ts';
+import { proveHandover, requireCmp } from './demo/proof.ts';
+import type { DemoFiles } from './demo/proof.ts';
+import { resultTable } from './demo/table.ts';
+import { Daemon } from './harness/daemon.ts';
+import { killDestinationGuest } from './harness/destination-guest.ts';
+import { WORKLOAD, makeImage, startGuest, workloadArguments } from './harness/guest.ts';
+import type { GuestPlan } from './harness/guest.ts';
+import { awaitCompleted, startMigration } from './harness/migration.ts';
+import type { Daemons } from './harness/migration.ts';
+import { Workspace } from './harness/workspace.ts';
+import { PAGE_BYTES } from './workload/initial-image.ts';
+
+/** Logs and the guest's record of its operations, besides the two images. */
+const SMALL_FILES_BYTES = 64 * 2 ** 20;
+const DOCS_PAGES_PER_SECOND = 2000;
+const ZERO_WRITES_SHARE = 0.1;
+const POLL_MS = 100;
+
+async function main(args: readonly string[]): Promise<void> {
+  const options = parseDemoOptions(args);
+  if (options === null) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  requireCmp();
+  const workspace = new Workspace('demo', 2 * options.sizeBytes + SMALL_FILES_BYTES);
+  workspace.closeOnSignals();
+  try {
+    const lastLine = await run(options, workspace);
+    await workspace.close();
+    process.stdout.write(`${lastLine}\n`);
+  } finally {
+    await workspace.close();
+  }
+}
+
+/** Resolves with the demo's last line. */
+async function run(options: DemoOptions, workspace: Workspace): Promise<string> {
+  const files: DemoFiles = {
+    sourceImage: workspace.file('a.ram'),
+    destinationImage: workspace.file('b.ram'),
+    log: workspace.file('guest.log'),
+    verdict: workspace.file('cmp.verdict'),
+  };
+  const guest = planOf(options);
+  say(`making an image of ${formatBytes(options.sizeBytes)}, ${options.zeroShare * 100} % of it zero pages`);
+  await makeImage(files.sourceImage, guest.initial, workspace.file('make-image.out'));
+  const daemons = await startDaemons(options, files, guest, workspace);
+  const source = await startGuest(files.sourceImage, files.log, guest, workspace.file('guest.out'));
+  workspace.onClose(() => source.stop('SIGKILL').then(() => undefined));
+  say(`the guest is process ${source.pid} and keeps writing; migrating it`);
+  const status = await migrate(daemons, source.pid, files, options);
+  const proof = await proveHandover(daemons, source, files, guest, say);
+  process.stdout.write(`\n${resultTable(status)}\n`);
+  return proof;
+}
+
+function planOf({ sizeBytes, zeroShare, ratePerSecond }: DemoOptions): GuestPlan {
+  return {
+    initial: { seed: 1, sizeBytes, zeroShare },
+    plan: {
+      program: 'both',
+      seed: 2,
+      range: { first: 0, count: sizeBytes / PAGE_BYTES },
+      zeroShare: ZERO_WRITES_SHARE,
+    },
+    ratePerSecond,
+    docsRatePerSecond: DOCS_PAGES_PER_SECOND,
+  };
+}
+
+async function startDaemons(
+  { sizeBytes, isBroken }: DemoOptions,
+  files: DemoFiles,
+  guest: GuestPlan,
+  workspace: Workspace,
+): Promise<Daemons> {
+  const directory = workspace.path;
+  const source = await Daemon.start({ side: 'source', directory });
+  workspace.onClose(() => source.stop());
+  const workload = workloadArguments(files.destinationImage, files.log, guest, 'destination');
+  const command = comparingCommand(
+    {
+      verdictPath: files.verdict,
+      sourceImage: files.sourceImage,
+      destinationImage: files.destinationImage,
+      brokenByte: isBroken ? sizeBytes / 2 : null,
+    },
+    [process.execPath, WORKLOAD, ...workload],
+  );
+  const destination = await Daemon.start({
+    side: 'destination',
+    directory,
+    guestCommands: { demo: command },
+  });
+  workspace.onClose(async () => {
+    await killDestinationGuest(destination);
+    await destination.stop();
+  });
+  return { source, destination };
+}
+
+async function migrate(
+  daemons: Daemons,
+  pid: number,
+  files: DemoFiles,
+  options: DemoOptions,
+): Promise<MigrationStatus> {
+  const { warnings } = await startMigration(daemons, {
+    incoming: {
+      blocks: [{ id: 'pc.ram', path: files.destinationImage, create: true }],
+      guest: { type: 'process', command: 'demo' },
+    },
+    migrate: {
+      blocks: [{ id: 'pc.ram', path: files.sourceImage }],
+      guest: { type: 'process', pid },
+      parameters: {
+        'max-bandwidth': options.maxBandwidth,
+        'downtime-limit': options.downtimeLimitMs,
+        'multifd-channels': options.streamCount,
+        'on-no-convergence': 'switchover',
+        'destination-reread': true,
+      },
+    },
+  });
+  for (const { name, detail } of warnings) say(`warning ${name}: ${detail}`);
+  const progress = new Progress(process.stdout);
+  return awaitCompleted(daemons, POLL_MS, (status) => progress.update(status));
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,63 @@
+// The image and the guest of a run, as processes: make-image, and guest-workload with the options the oracle needs.
+import { fileURLToPath } from 'node:url';
+import type { InitialImage } from '../workload/initial-image.ts';
+import { lanesOf } from '../workload/lane.ts';
+import type { WorkloadPlan } from '../workload/lane.ts';
+import type { Replay } from '../workload/replay.ts';
+import { Child, waitFor } from './child.ts';
+
+export const WORKLOAD = fileURLToPath(new URL('../guest-workload.js', import.meta.url));
+const MAKE_IMAGE = fileURLToPath(new URL('../make-image.js', import.meta.url));
+
+/** Everything that decides what an image holds at any time. */
+export interface GuestPlan {
+  readonly initial: InitialImage;
+  readonly plan: WorkloadPlan;
+  /** Operations a second; 0 is as fast as possible. */
+  readonly ratePerSecond: number;
+  readonly docsRatePerSecond: number;
+}
+
+/** Makes the image in a process of its own. `logPath` takes what it says. */
+export async function makeImage(path: string, initial: InitialImage, logPath: string): Promise<void> {
+  const { seed, sizeBytes, zeroShare } = initial;
+  const args = ['--image', path, '--size', sizeBytes, '--seed', seed, '--zero-share', zeroShare];
+  const child = await Child.startNode('make-image', MAKE_IMAGE, args.map(String), logPath);
+  await child.succeed();
+}
+
+/** Arguments of guest-workload, after its program. */
+export function workloadArguments(
+  image: string,
+  log: string,
+  guest: GuestPlan,
+  instance: 'source' | 'destination',
+): readonly string[] {
+  const { plan, initial } = guest;
+  return [
+    ...['--image', image, '--log', log, '--instance', instance],
+    ...['--start-at', instance === 'source' ? 'fresh' : 'continue'],
+    ...['--program', plan.program, '--seed', plan.seed, '--zero-share', plan.zeroShare],
+    ...['--first-page', plan.range.first, '--pages', plan.range.count],
+    ...['--rate', guest.ratePerSecond, '--docs-rate', guest.docsRatePerSecond],
+    ...['--initial-seed', initial.seed, '--initial-zero-share', initial.zeroShare],
+  ].map(String);
+}
+
+/** Starts the guest at the source; resolves when it writes. */
+export async function startGuest(
+  image: string,
+  log: string,
+  guest: GuestPlan,
+  outputPath: string,
+): Promise<Child> {
+  const args = workloadArguments(image, log, guest, 'source');
+  const child = await Child.startNode('the guest', WORKLOAD, args, outputPath);
+  await waitFor('the guest', () => (child.log.includes('running') ? true : undefined), child);
+  return child;
+}
+
+/** What the oracle compares an image with after given operations. */
+export function replayOf({ plan, initial }: GuestPlan, lastOperations: ReadonlyMap<string, number>): Replay {
+  return { initial, lanes: lanesOf(plan), lastOperations };
+}
