@@ -21,6 +21,7 @@ import {
   checkProof,
   describeProblem,
   formatTcpAddress,
+  PENDING_CONNECTIONS_MAX,
   ProblemError,
   resolveProof,
   type Hello,
@@ -77,6 +78,8 @@ export class Incoming {
   #listener: Listener | undefined;
   #session: SessionFacts | undefined;
   #isAccepting = false;
+  /** Control connections without an accepted hello. */
+  readonly #strangers = new Set<Arrival>();
 
   constructor(armed: Armed | undefined, context: IncomingContext, cacheCeilingBytes: number) {
     this.armed = armed;
@@ -163,7 +166,7 @@ export class Incoming {
       );
     await this.ownership?.idle();
     this.ownership?.link?.close();
-    await this.#listener?.close();
+    this.#listener?.close();
     this.#listener = undefined;
     await this.receiving?.end();
   }
@@ -172,10 +175,19 @@ export class Incoming {
     const { logger, parameters } = this.#context;
     try {
       if (arrival.preamble.kind === 'control') {
+        if (this.#strangers.size >= PENDING_CONNECTIONS_MAX)
+          throw new Error('too many connections without a hello');
+        this.#strangers.add(arrival);
         takeControl(arrival, parameters['hello-timeout'], {
-          hello: (link, hello, epoch) => void this.#hello(link, hello, epoch),
+          hello: (link, hello, epoch) => {
+            this.#strangers.delete(arrival);
+            void this.#hello(link, hello, epoch);
+          },
           message: (link, message, epoch) => void this.#message(link, message, epoch),
-          lost: (link, error) => void this.#lost(link, error),
+          lost: (link, error) => {
+            this.#strangers.delete(arrival);
+            void this.#lost(link, error);
+          },
         });
         return;
       }

@@ -53,6 +53,8 @@ export interface Decision {
 
 /** Rounds of scanning for the wire's sake alone are over when the wire's part is below this share of the pause. */
 const NEGLIGIBLE_SHARE = 0.1;
+/** Before this round a long scan may be a passing disturbance of the host. */
+const HOPELESS_FROM_ROUND = 3;
 /** Round trips in the pause: handover and ready, commit and running. */
 const ROUND_TRIP_COUNT = 2;
 /** Without a measured round trip or bandwidth, figures that do not decide anything by themselves. */
@@ -93,7 +95,9 @@ export function decide(measured: Measured, policy: Policy): Decision {
     return { action: 'switchover', because: `the predicted pause is ${pause}, within ${limit}`, predicted };
   }
   const isHopeless =
-    predicted.scanMs > policy.downtimeLimitMs && predicted.wireMs < NEGLIGIBLE_SHARE * predicted.totalMs;
+    round >= HOPELESS_FROM_ROUND &&
+    predicted.scanMs > policy.downtimeLimitMs &&
+    predicted.wireMs < NEGLIGIBLE_SHARE * predicted.totalMs;
   if (!isHopeless && round < policy.maxRounds) {
     const because = `${measured.changedPages} pages changed in ${measured.previousRoundMs.toFixed(0)} ms: predicted pause ${pause}, ${limit}`;
     return { action: 'continue', because, predicted };

@@ -98,12 +98,9 @@ export class SourceDaemon {
       });
     }
     const settings = new Settings(this.#complete(body));
-    await this.#recovered?.close();
-    this.#recovered = undefined;
-    await this.#current?.ownership?.close();
     const id = randomUUID();
     const logger = this.#options.logger.child({ migration: id });
-    const context: SetupContext = { ...this.#options, logger };
+    const context: SetupContext = { ...this.#options, logger, takeJournal: () => this.#takeJournal() };
     const migration = new Migration(id, body, settings, context);
     this.#pending = migration;
     try {
@@ -195,6 +192,13 @@ export class SourceDaemon {
     await this.#current?.ownership?.close();
     await this.#recovered?.close();
     this.#options.journal.close();
+  }
+
+  async #takeJournal(): Promise<Journal<SourceRecord>> {
+    await this.#recovered?.close();
+    this.#recovered = undefined;
+    await this.#current?.ownership?.close();
+    return this.#options.journal;
   }
 
   get #running(): Migration | undefined {

@@ -43,7 +43,8 @@ const FIRST_EPOCH = 1;
 /** What the daemon provides. */
 export interface SetupContext {
   readonly logger: Logger;
-  readonly journal: Journal<SourceRecord>;
+  /** The journal, once no earlier handover writes to it any more: what that one still owes its peer ends here. */
+  readonly takeJournal: () => Promise<Journal<SourceRecord>>;
   readonly journalPath: string;
   readonly imageRoot: string;
   readonly isStrict: boolean;
@@ -151,7 +152,8 @@ export async function setUp(
     });
     undo.push(() => guard.stop());
     const ready = await Promise.race([engine.connect(), rejected(events.signal)]);
-    context.journal.useSession({
+    const journal = await context.takeJournal();
+    journal.useSession({
       sessionId: Buffer.from(sessionId).toString('hex'),
       sessionKey: Buffer.from(sessionKey).toString('hex'),
       address: formatTcpAddress(address),
@@ -164,7 +166,7 @@ export async function setUp(
       address,
       session: { sessionId, sessionKey, epoch: FIRST_EPOCH },
       times,
-      ports: { journal: context.journal, guard, guest: guestPorts(guest), endEngine: () => engine.kill() },
+      ports: { journal, guard, guest: guestPorts(guest), endEngine: () => engine.kill() },
       logger: context.logger,
       onChange: () => undefined,
     });

@@ -6,7 +6,6 @@
  */
 import {
   checkEpoch,
-  CONTROL_LIMITS,
   CONTROL_LIMITS_BEFORE_HELLO,
   CONTROL_MESSAGE_MAX_BYTES,
   encodeFrame,
@@ -18,6 +17,9 @@ import {
 import { TransportError } from './errors.ts';
 import type { FrameHandler } from './frame-receiver.ts';
 import type { FrameSocket } from './frame-socket.ts';
+
+/** Messages only: no guest type has device state that would travel here. */
+const LIMITS_AFTER_HELLO: FrameLimits = { [FRAME_TYPE.control]: CONTROL_MESSAGE_MAX_BYTES };
 
 /** Liveness, handled in here. */
 type Ping = Extract<ControlMessage, { type: 'ping' | 'pong' }>;
@@ -79,7 +81,7 @@ export class ControlLink<Received extends { readonly type: string }, Sent> {
   /** From here on only frames of this epoch count, and messages may have their full size: hello was accepted. */
   accept(epoch: number): void {
     this.#epoch = epoch;
-    this.#limits = CONTROL_LIMITS;
+    this.#limits = LIMITS_AFTER_HELLO;
   }
 
   /** Sends a message; dropped when the link is over, which `lost` has told. */

@@ -29,9 +29,10 @@ const errnoNames = new Map<number, string>(
   Object.entries(constants.errno).map(([name, number]) => [number, name]),
 );
 
-function systemError(syscall: string): TransportError {
+/** The error of the call that has just failed; `code` is the errno's name, as in node's own errors. */
+function systemError(syscall: string): TransportError & { readonly code: string } {
   const code = errnoNames.get(koffi.errno()) ?? `errno ${koffi.errno()}`;
-  return new TransportError({ code: 'SYSTEM_CALL', syscall, errno: code });
+  return Object.assign(new TransportError({ code: 'SYSTEM_CALL', syscall, errno: code }), { code });
 }
 
 function seek(fd: number, offset: number, whence: number, syscall: string): number {
@@ -42,8 +43,8 @@ function seek(fd: number, offset: number, whence: number, syscall: string): numb
 }
 
 /**
- * System calls by descriptor. Offsets and lengths are bytes. Each throws TransportError (fault SYSTEM_CALL,
- * with the errno's name) unless its line says otherwise.
+ * System calls by descriptor. Offsets and lengths are bytes. Each throws TransportError (fault SYSTEM_CALL; the
+ * errno's name is its `code` too) unless its line says otherwise.
  */
 export const system = {
   /** Offset of the first byte of data at or after `offset`; -1 if there is none (ENXIO). */
@@ -55,8 +56,7 @@ export const system = {
   /** Makes the range read as zeros and frees its memory; the error's `code` is EOPNOTSUPP where files have no holes. */
   punchHole(fd: number, offset: number, length: number): void {
     if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) !== 0) {
-      const error = systemError('fallocate(PUNCH_HOLE)');
-      throw Object.assign(error, { code: error.fault.code === 'SYSTEM_CALL' ? error.fault.errno : 'EIO' });
+      throw systemError('fallocate(PUNCH_HOLE)');
     }
   },
 

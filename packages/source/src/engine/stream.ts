@@ -122,14 +122,15 @@ export class Stream {
     let slot = await this.#takeSlot();
     let startMs = performance.now();
     for (const run of block.tracker.candidates(plan.round)) {
+      if (!this.#kernel.hasRoom(slot, run.pageCount)) {
+        this.#counters.add('roundScanMs', performance.now() - startMs);
+        this.#publish();
+        await this.#sendFrame(slot, block.index, plan.round);
+        slot = await this.#takeSlot();
+        startMs = performance.now();
+      }
       this.#encode(slot, block, run, plan);
       this.#counters.add('roundPages', run.pageCount);
-      if (this.#kernel.hasRoom(slot)) continue;
-      this.#counters.add('roundScanMs', performance.now() - startMs);
-      this.#publish();
-      await this.#sendFrame(slot, block.index, plan.round);
-      slot = await this.#takeSlot();
-      startMs = performance.now();
     }
     this.#counters.add('roundScanMs', performance.now() - startMs);
     if (this.#kernel.recordBytes(slot) > 0) await this.#sendFrame(slot, block.index, plan.round);
