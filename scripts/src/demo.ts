@@ -23,6 +23,8 @@ const SMALL_FILES_BYTES = 64 * 2 ** 20;
 const DOCS_PAGES_PER_SECOND = 2000;
 const ZERO_WRITES_SHARE = 0.1;
 const POLL_MS = 100;
+/** A page can travel as a delta from its third time on, so two rounds after the bulk stage show none yet. */
+const ROUNDS_WITH_DELTAS = 4;
 
 async function main(args: readonly string[]): Promise<void> {
   const options = parseDemoOptions(args);
@@ -126,6 +128,7 @@ async function migrate(
         'max-bandwidth': options.maxBandwidth,
         'downtime-limit': options.downtimeLimitMs,
         'multifd-channels': options.streamCount,
+        'min-rounds': ROUNDS_WITH_DELTAS,
         'on-no-convergence': 'switchover',
         'destination-reread': true,
       },

@@ -37,15 +37,12 @@ export class Daemon {
     const socketPath = join(directory, `${side}.sock`);
     const stateDirectory = join(directory, `${side}-state`);
     mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
-    const args = [
-      ...['--api', `unix:${socketPath}`, '--state-dir', stateDirectory, '--image-root', directory],
-      ...(guestCommands === undefined ? [] : ['--guest-commands', JSON.stringify(guestCommands)]),
-      ...flags,
-    ];
+    const args = ['--api', `unix:${socketPath}`, '--state-dir', stateDirectory, '--image-root', directory];
+    if (guestCommands !== undefined) args.push('--guest-commands', JSON.stringify(guestCommands));
     const child = await Child.startNode(
       `the ${side} daemon`,
       MAINS[side],
-      args,
+      [...args, ...flags],
       join(directory, `${side}.log`),
     );
     const daemon = new Daemon(child, socketPath);

@@ -34,14 +34,22 @@ export function workloadArguments(
   instance: 'source' | 'destination',
 ): readonly string[] {
   const { plan, initial } = guest;
-  return [
-    ...['--image', image, '--log', log, '--instance', instance],
-    ...['--start-at', instance === 'source' ? 'fresh' : 'continue'],
-    ...['--program', plan.program, '--seed', plan.seed, '--zero-share', plan.zeroShare],
-    ...['--first-page', plan.range.first, '--pages', plan.range.count],
-    ...['--rate', guest.ratePerSecond, '--docs-rate', guest.docsRatePerSecond],
-    ...['--initial-seed', initial.seed, '--initial-zero-share', initial.zeroShare],
-  ].map(String);
+  const flags = {
+    image,
+    log,
+    instance,
+    'start-at': instance === 'source' ? 'fresh' : 'continue',
+    program: plan.program,
+    seed: plan.seed,
+    'zero-share': plan.zeroShare,
+    'first-page': plan.range.first,
+    pages: plan.range.count,
+    rate: guest.ratePerSecond,
+    'docs-rate': guest.docsRatePerSecond,
+    'initial-seed': initial.seed,
+    'initial-zero-share': initial.zeroShare,
+  };
+  return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
 /** Starts the guest at the source; resolves when it writes. */

@@ -63,9 +63,12 @@ function requireSpace(neededBytes: number): void {
   const { bavail, bsize } = statfsSync(TMPFS);
   const freeBytes = bavail * bsize;
   if (freeBytes >= neededBytes) return;
-  const inMib = (bytes: number) => `${Math.ceil(bytes / MIB)} MiB`;
   throw new Error(
     `${TMPFS} has ${inMib(freeBytes)} free, ${inMib(neededBytes)} are needed: choose a smaller --size, ` +
       `or enlarge it (mount -o remount,size=..., or --shm-size for a container)`,
   );
+}
+
+function inMib(bytes: number): string {
+  return `${Math.ceil(bytes / MIB)} MiB`;
 }
