@@ -1,0 +1,84 @@
+/**
+ * A Node program as a child process, its output kept line by line. NODE_OPTIONS is emptied, because a test runner puts
+ * its own loaders there.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { eventually, guarded } from './wait.ts';
+
+/** How a process ended. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** The compiled file of a package's program, by its path from the repository's root. */
+export function programPath(path: string): string {
+  return fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+}
+
+export class Child {
+  readonly pid: number;
+  /** Standard output and standard error, in the order of arrival. */
+  readonly lines: string[] = [];
+  readonly ended: Promise<Exit>;
+  exit: Exit | undefined;
+  readonly #name: string;
+
+  private constructor(name: string, child: ChildProcess, pid: number) {
+    this.#name = name;
+    this.pid = pid;
+    for (const output of [child.stdout, child.stderr]) {
+      if (output !== null) createInterface({ input: output }).on('line', (line) => this.lines.push(line));
+    }
+    this.ended = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        this.exit = { code, signal };
+        resolve(this.exit);
+      });
+    });
+  }
+
+  /** `isDetached`: in a session of its own, as guests are that a daemon may stop and continue. */
+  static async start(program: string, args: readonly string[], isDetached = false): Promise<Child> {
+    const child = spawn(process.execPath, [program, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: isDetached,
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    await once(child, 'spawn');
+    if (child.pid === undefined) throw new Error(`${program} was not started`);
+    return new Child(program, child, child.pid);
+  }
+
+  /** What `match` makes of the first line that it accepts, printed already or later. */
+  async line<T>(what: string, match: (line: string) => T | undefined): Promise<T> {
+    let seen = 0;
+    return eventually(
+      `${what} of ${this.#name}`,
+      () => {
+        const isOver = this.exit !== undefined;
+        for (; seen < this.lines.length; seen += 1) {
+          const found = match(this.lines[seen] ?? '');
+          if (found !== undefined) return found;
+        }
+        if (isOver) throw new Error(`${this.#name} ended without ${what}:\n${this.lines.join('\n')}`);
+        return undefined;
+      },
+      () => `\n${this.lines.join('\n')}`,
+    );
+  }
+
+  /** Sends a signal, if the process is still there. */
+  signal(signal: NodeJS.Signals): void {
+    if (this.exit === undefined) process.kill(this.pid, signal);
+  }
+
+  /** Sends a signal that ends the process and waits for the end. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<Exit> {
+    this.signal(signal);
+    return guarded(`the end of ${this.#name}`, this.ended);
+  }
+}

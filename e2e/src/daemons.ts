@@ -1,0 +1,93 @@
+/**
+ * A source or destination daemon as a real process with a state directory of its own: started, ended in good order,
+ * killed, started again on the same state. The API is on a port that the system chose, another one in each life.
+ */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { ApiClient } from './api.ts';
+import { Child, programPath, type Exit } from './child.ts';
+
+const PROGRAMS = {
+  source: 'packages/source/dist/src/main.js',
+  destination: 'packages/dest/dist/src/main.js',
+} as const;
+
+const listening = z.object({ msg: z.literal('listening'), api: z.string() });
+
+export interface DaemonOptions {
+  readonly side: keyof typeof PROGRAMS;
+  /** Takes the state directory. */
+  readonly directory: string;
+  readonly imageRoot: string;
+  /** Destination: commands that start guests, by name. */
+  readonly guestCommands?: Readonly<Record<string, readonly string[]>>;
+}
+
+export class Daemon {
+  readonly stateDirectory: string;
+  readonly #options: DaemonOptions;
+  readonly #earlierLines: string[] = [];
+  #child: Child | undefined;
+  #api: ApiClient | undefined;
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+    this.stateDirectory = join(options.directory, `state-${options.side}`);
+  }
+
+  /** Resolves when the API answers, which is after the recovery of an earlier life. */
+  async start(): Promise<void> {
+    const { side, imageRoot, guestCommands } = this.#options;
+    if (this.#child !== undefined) throw new Error(`the ${side} daemon runs already`);
+    const child = await Child.start(programPath(PROGRAMS[side]), [
+      '--api=tcp:127.0.0.1:0',
+      `--state-dir=${this.stateDirectory}`,
+      `--image-root=${imageRoot}`,
+      '--log-level=debug',
+      ...(guestCommands === undefined ? [] : ['--guest-commands', JSON.stringify(guestCommands)]),
+    ]);
+    this.#child = child;
+    const { api } = await child.line(
+      'the line with its address',
+      (line) => listening.safeParse(parse(line)).data,
+    );
+    this.#api = new ApiClient(api);
+  }
+
+  get api(): ApiClient {
+    if (this.#api === undefined) throw new Error(`the ${this.#options.side} daemon does not run`);
+    return this.#api;
+  }
+
+  get pid(): number {
+    if (this.#child === undefined) throw new Error(`the ${this.#options.side} daemon does not run`);
+    return this.#child.pid;
+  }
+
+  /** Log lines of all its lives. */
+  get lines(): readonly string[] {
+    return [...this.#earlierLines, ...(this.#child?.lines ?? [])];
+  }
+
+  /** Ends it as an operator does. */
+  async stop(): Promise<Exit | undefined> {
+    return this.#end('SIGTERM');
+  }
+
+  /** Ends it without warning. */
+  async kill(): Promise<Exit | undefined> {
+    return this.#end('SIGKILL');
+  }
+
+  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<Exit | undefined> {
+    const exit = await this.#child?.end(signal);
+    this.#earlierLines.push(...(this.#child?.lines ?? []));
+    this.#child = undefined;
+    this.#api = undefined;
+    return exit;
+  }
+}
+
+function parse(line: string): unknown {
+  return line.startsWith('{') ? JSON.parse(line) : undefined;
+}

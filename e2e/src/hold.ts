@@ -1,0 +1,41 @@
+/** A message that the proxy holds back: when it has come, and what becomes of it. */
+import { guarded } from './wait.ts';
+
+export class Hold {
+  readonly #name: string;
+  readonly #arrival: Promise<void>;
+  #arrive: () => void = () => undefined;
+  #end: (goesOn: boolean) => void = () => undefined;
+  /** Resolves with whether the message goes on. */
+  readonly ended: Promise<boolean>;
+
+  constructor(name: string) {
+    this.#name = name;
+    this.#arrival = new Promise((resolve) => {
+      this.#arrive = resolve;
+    });
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  /** Resolves when the message is at the proxy. */
+  get arrived(): Promise<void> {
+    return guarded(`the message ${this.#name} at the proxy`, this.#arrival);
+  }
+
+  /** Lets it go on, and what waited behind it. */
+  release(): void {
+    this.#end(true);
+  }
+
+  /** Drops it; what waited behind it goes on. */
+  discard(): void {
+    this.#end(false);
+  }
+
+  /** The proxy's word that the message came. */
+  arrive(): void {
+    this.#arrive();
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * One direction of one proxied connection: cuts it into frames, holds what is to be held, passes the rest on in order.
+ * A frame is passed on whole or not at all.
+ */
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import {
+  CONTROL_LIMITS,
+  DATA_LIMITS_AT_DESTINATION,
+  DATA_LIMITS_AT_SOURCE,
+  DATA_LIMITS_BEFORE_ACCEPT,
+  decodeDestinationMessage,
+  decodeSourceMessage,
+  FRAME_TYPE,
+  FrameSplitter,
+  type ConnectionKind,
+  type ControlMessage,
+  type Frame,
+  type FrameLimits,
+} from '@pageferry/protocol';
+import type { Hold } from './hold.ts';
+
+/** What the proxy does to frames. */
+export interface FrameRule {
+  /** Whether this message is to be held. */
+  holdFor(name: ControlMessage['type']): Hold | undefined;
+  /** The frame as it goes on, when it may. */
+  change(frame: Frame): Promise<Uint8Array>;
+}
+
+type Sender = 'source' | 'destination';
+
+const DATA_LIMITS: Readonly<Record<Sender, FrameLimits>> = {
+  source: { ...DATA_LIMITS_BEFORE_ACCEPT, ...DATA_LIMITS_AT_DESTINATION },
+  destination: DATA_LIMITS_AT_SOURCE,
+};
+
+export class Relay {
+  readonly #from: Socket;
+  readonly #to: Socket;
+  readonly #sender: Sender;
+  readonly #rule: FrameRule;
+  readonly #isControl: boolean;
+  readonly #splitter: FrameSplitter;
+  /** Frames behind a held message; undefined while none is held. */
+  #waiting: Frame[] | undefined;
+  #flushed: Promise<void> = Promise.resolve();
+
+  constructor(from: Socket, to: Socket, kind: ConnectionKind, sender: Sender, rule: FrameRule) {
+    this.#from = from;
+    this.#to = to;
+    this.#sender = sender;
+    this.#rule = rule;
+    this.#isControl = kind === 'control';
+    this.#splitter = new FrameSplitter(this.#isControl ? CONTROL_LIMITS : DATA_LIMITS[sender]);
+  }
+
+  /** Runs until a side closes; then the other side is closed too. */
+  start(): void {
+    this.#from.once('close', () => this.#to.destroy());
+    void this.#run().catch(() => {
+      this.#from.destroy();
+      this.#to.destroy();
+    });
+  }
+
+  async #run(): Promise<void> {
+    for await (const chunk of this.#from.iterator({ destroyOnReturn: false })) {
+      if (!(chunk instanceof Uint8Array)) throw new TypeError('a socket gives bytes');
+      const frames: Frame[] = [];
+      this.#splitter.push(chunk, (frame) => frames.push(frame));
+      for (const frame of frames) await this.#take(frame);
+    }
+    await this.#flushed;
+    this.#to.end();
+  }
+
+  async #take(frame: Frame): Promise<void> {
+    const name = this.#nameOf(frame);
+    if (name === 'ping' || name === 'pong') return this.#pass(frame);
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(frame);
+      return undefined;
+    }
+    const hold = name === undefined ? undefined : this.#rule.holdFor(name);
+    if (hold === undefined) return this.#pass(frame);
+    this.#waiting = [];
+    this.#flushed = this.#flush(frame, hold, this.#waiting);
+    return undefined;
+  }
+
+  /** Waits for the word on the held message, then passes on what waited behind it, of which more may be held. */
+  async #flush(held: Frame, hold: Hold, waiting: Frame[]): Promise<void> {
+    await this.#passHeld(held, hold);
+    for (let frame = waiting.shift(); frame !== undefined; frame = waiting.shift()) {
+      const name = this.#nameOf(frame);
+      await this.#passHeld(frame, name === undefined ? undefined : this.#rule.holdFor(name));
+    }
+    this.#waiting = undefined;
+  }
+
+  async #passHeld(frame: Frame, hold: Hold | undefined): Promise<void> {
+    hold?.arrive();
+    if ((await hold?.ended) !== false) await this.#pass(frame);
+  }
+
+  async #pass(frame: Frame): Promise<void> {
+    const bytes = await this.#rule.change(frame);
+    if (this.#to.destroyed) return;
+    if (!this.#to.write(bytes)) await Promise.race([once(this.#to, 'drain'), once(this.#to, 'close')]);
+  }
+
+  #nameOf({ type, payload }: Frame): ControlMessage['type'] | undefined {
+    if (!this.#isControl || type !== FRAME_TYPE.control) return undefined;
+    return this.#sender === 'source'
+      ? decodeSourceMessage(payload).type
+      : decodeDestinationMessage(payload).type;
+  }
+}
