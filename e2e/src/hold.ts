@@ -1,5 +1,9 @@
 /** A message that the proxy holds back: when it has come, and what becomes of it. */
+import type { ControlMessage } from '@pageferry/protocol';
 import { guarded } from './wait.ts';
+
+/** What can be held: control messages by their type, and two frames of data connections. */
+export type MessageName = ControlMessage['type'] | 'pages' | 'stream-round-end';
 
 export class Hold {
   readonly #name: string;

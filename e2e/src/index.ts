@@ -8,3 +8,4 @@ export * from './proxy.ts';
 export * from './rig.ts';
 export * from './wait.ts';
 export * from './workload.ts';
+export * from './write-samples.ts';

@@ -1,5 +1,5 @@
 /**
- * A TCP proxy between source and destination that understands frames: it holds a control message by its name, cuts
+ * A TCP proxy between source and destination that understands frames: it holds a message by its name, cuts
  * every connection, stalls, delays, and flips a byte of a page. This is how tests reach phases that last microseconds.
  *
  * A held message holds what follows it in its direction, except pings and their answers: a held connection is alive.
@@ -13,23 +13,18 @@ import {
   FRAME_TYPE,
   parseTcpAddress,
   PREAMBLE_BYTES,
-  type ControlMessage,
   type Frame,
   type TcpAddress,
 } from '@pageferry/protocol';
 import { Relay, type FrameRule } from './relay.ts';
-import { Hold } from './hold.ts';
+import { Hold, type MessageName } from './hold.ts';
 import { guarded } from './wait.ts';
-
-export type MessageName = ControlMessage['type'];
 
 export class Proxy {
   /** Held before each page frame, milliseconds. */
   delayMs = 0;
   /** Whether new connections are closed at once. */
   isRefusing = false;
-  /** Names of the control messages that came by, in order, but pings. */
-  readonly seen: MessageName[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #holds = new Map<MessageName, Hold>();
@@ -61,7 +56,7 @@ export class Proxy {
     this.#target = parseTcpAddress(uri);
   }
 
-  /** Holds the next control message of this name, from whichever side. */
+  /** Holds the next message of this name, from whichever side and on whichever connection. */
   hold(name: MessageName): Hold {
     const hold = new Hold(name);
     this.#holds.set(name, hold);
@@ -112,7 +107,6 @@ export class Proxy {
   }
 
   #holdFor(name: MessageName): Hold | undefined {
-    if (name !== 'ping' && name !== 'pong') this.seen.push(name);
     const hold = this.#holds.get(name);
     this.#holds.delete(name);
     return hold;

@@ -14,16 +14,15 @@ import {
   FRAME_TYPE,
   FrameSplitter,
   type ConnectionKind,
-  type ControlMessage,
   type Frame,
   type FrameLimits,
 } from '@pageferry/protocol';
-import type { Hold } from './hold.ts';
+import type { Hold, MessageName } from './hold.ts';
 
 /** What the proxy does to frames. */
 export interface FrameRule {
   /** Whether this message is to be held. */
-  holdFor(name: ControlMessage['type']): Hold | undefined;
+  holdFor(name: MessageName): Hold | undefined;
   /** The frame as it goes on, when it may. */
   change(frame: Frame): Promise<Uint8Array>;
 }
@@ -110,7 +109,9 @@ export class Relay {
     if (!this.#to.write(bytes)) await Promise.race([once(this.#to, 'drain'), once(this.#to, 'close')]);
   }
 
-  #nameOf({ type, payload }: Frame): ControlMessage['type'] | undefined {
+  #nameOf({ type, payload }: Frame): MessageName | undefined {
+    if (type === FRAME_TYPE.pages) return 'pages';
+    if (type === FRAME_TYPE.streamRoundEnd) return 'stream-round-end';
     if (!this.#isControl || type !== FRAME_TYPE.control) return undefined;
     return this.#sender === 'source'
       ? decodeSourceMessage(payload).type
