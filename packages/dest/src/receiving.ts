@@ -15,6 +15,7 @@ import type { Arrival } from '@pageferry/transport';
 import type { Counters } from './engine/counters.ts';
 import type { DestinationImages } from './images.ts';
 import { PageEngine } from './page-engine.ts';
+import { RoundHistory } from './round-history.ts';
 import { areSameRoots, Rounds } from './rounds.ts';
 
 export interface ReceivingOptions {
@@ -32,6 +33,7 @@ export class Receiving {
   rssAnonBytes = 0;
   round = 0;
   roots: RootStatus[] = [];
+  readonly history = new RoundHistory(performance.now());
   readonly #options: ReceivingOptions;
   readonly #rounds = new Rounds();
   readonly #connectedStreams = new Set<number>();
@@ -56,6 +58,7 @@ export class Receiving {
       onRoundApplied: (applied) => {
         this.counters = applied.counters;
         this.rssAnonBytes = applied.rssAnonBytes;
+        this.history.applied(applied, performance.now());
         this.#rounds.applied(applied);
       },
       onFailure: options.onFailure,
@@ -97,6 +100,7 @@ export class Receiving {
   /** Proves that what was sent is applied, and, if the source asked for it, that it is in the files. @throws ProblemError */
   async verify(round: number, theirs: readonly Uint8Array[]): Promise<void> {
     const { matches } = await this.compare(round, theirs);
+    this.history.markFinal(round);
     if (!matches) {
       throw new ProblemError(
         'roots-differ',

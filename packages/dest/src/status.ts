@@ -49,7 +49,7 @@ export function destinationStatus(incoming: Incoming, nowMs: number): MigrationS
       round: receiving?.round ?? 0,
       coverage: coverage(incoming),
       phases: [],
-      rounds: [],
+      rounds: [...(receiving?.history.rounds ?? [])],
       roots: receiving?.roots ?? [],
       verified: receiving?.verified ?? [],
       guest: guestStatus(incoming),

@@ -11,6 +11,8 @@
 export interface Measured {
   /** The round that has just ended; 0 is the bulk stage. */
   readonly round: number;
+  /** Nobody writes: there is no guest that we know of, or it was paused before. */
+  readonly isGuestStopped: boolean;
   readonly changedPages: number;
   readonly wireBytes: number;
   readonly roundMs: number;
@@ -71,25 +73,29 @@ export function predict(measured: Measured): Prediction {
   return { totalMs, wireMs, scanMs, deviceStateMs, journalMs, roundTripsMs };
 }
 
-/** Decides after a round. After the bulk stage it always goes on: nothing is known of the guest's writes yet. */
+/** Decides after a round. After the bulk stage of a running guest it goes on: nothing is known of its writes yet. */
 export function decide(measured: Measured, policy: Policy): Decision {
   const predicted = predict(measured);
   const { round } = measured;
   const pause = `${predicted.totalMs.toFixed(0)} ms`;
   const limit = `downtime-limit ${policy.downtimeLimitMs} ms`;
-  if (round === 0) {
-    return {
-      action: 'continue',
-      because: 'the bulk stage is done; what the guest wrote meanwhile is not known',
-      predicted,
-    };
-  }
   if (round < policy.minRounds) {
     return {
       action: 'continue',
       because: `round ${round} of at least ${policy.minRounds} (min-rounds)`,
       predicted,
     };
+  }
+  if (measured.isGuestStopped) {
+    return {
+      action: 'switchover',
+      because: 'nobody runs in this memory, so nobody feels a pause',
+      predicted,
+    };
+  }
+  if (round === 0) {
+    const because = 'the bulk stage is done; what the guest wrote meanwhile is not known';
+    return { action: 'continue', because, predicted };
   }
   if (predicted.totalMs <= policy.downtimeLimitMs) {
     return { action: 'switchover', because: `the predicted pause is ${pause}, within ${limit}`, predicted };

@@ -25,6 +25,7 @@ import type { Ownership } from './ownership.ts';
 import { recoveredOwnership } from './recovery.ts';
 import { uuidOf } from './session-id.ts';
 import { Settings } from './settings.ts';
+import { SpareGuard } from './spare-guard.ts';
 import type { SetupContext } from './setup.ts';
 import { IDLE_STATUS, sourceStatus } from './status.ts';
 import { recoveredStatus } from './recovered-status.ts';
@@ -47,15 +48,18 @@ export class SourceDaemon {
   /** Requested and not yet accepted. */
   #pending: Migration | undefined;
   #recovered: Ownership | undefined;
+  readonly #guard: SpareGuard;
   #isEnding = false;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
+    this.#guard = new SpareGuard(options.journalPath);
   }
 
   /** Finishes what the journal says. Resolves when the guest, if it is ours, runs; asking the peer goes on. */
   async recover(): Promise<void> {
     const { journal, logger } = this.#options;
+    this.#guard.prepare();
     const entry = journal.newest;
     if (entry === null) return;
     const parameters = defaultParameters();
@@ -100,7 +104,12 @@ export class SourceDaemon {
     const settings = new Settings(this.#complete(body));
     const id = randomUUID();
     const logger = this.#options.logger.child({ migration: id });
-    const context: SetupContext = { ...this.#options, logger, takeJournal: () => this.#takeJournal() };
+    const context: SetupContext = {
+      ...this.#options,
+      logger,
+      takeJournal: () => this.#takeJournal(),
+      takeGuard: (onLost) => this.#guard.take(onLost),
+    };
     const migration = new Migration(id, body, settings, context);
     this.#pending = migration;
     try {
@@ -109,6 +118,7 @@ export class SourceDaemon {
       this.#pending = undefined;
     }
     this.#current = migration;
+    void migration.ended.then(() => this.#guard.prepare());
     logger.info({ uri: body.uri, blocks: body.blocks, parameters: settings.parameters }, 'migration started');
     return {
       'migration-id': id,
@@ -191,6 +201,7 @@ export class SourceDaemon {
     }
     await this.#current?.ownership?.close();
     await this.#recovered?.close();
+    await this.#guard.stop();
     this.#options.journal.close();
   }
 

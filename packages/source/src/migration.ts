@@ -204,6 +204,7 @@ export class Migration {
     const cap = parameters['max-bandwidth'];
     const measured = {
       round: this.#round,
+      isGuestStopped: setup.isGuestStopped,
       changedPages: last === undefined ? 0 : Statistics.changedPages(last),
       wireBytes: last === undefined ? 0 : Statistics.wireBytes(last),
       roundMs: last?.roundMs ?? 0,

@@ -12,10 +12,8 @@ import type { EngineCommand, EnginePlan, EngineReport, RoundPlan } from './engin
 const ENTRY = fileURLToPath(new URL('./engine/main.js', import.meta.url));
 
 export interface PageEngineOptions {
-  readonly plan: EnginePlan;
   /** Images, then their locks: the engine reads the former and keeps the latter held. */
   readonly inheritedFds: readonly number[];
-  readonly bytesPerSecond: number;
   readonly onProgress: (counters: Counters, rssAnonBytes: number) => void;
   readonly onFailure: (error: Error) => void;
 }
@@ -48,11 +46,11 @@ export class PageEngine {
     return this.#process.pid;
   }
 
-  /** Connects every stream; resolves when the destination's engine has accepted them all. */
-  async connect(): Promise<EngineReady> {
+  /** Connects every stream; resolves when the destination's engine has accepted them all. The rate is bytes/s. */
+  async connect(plan: EnginePlan, bytesPerSecond: number): Promise<EngineReady> {
     return new Promise((resolve) => {
       this.#connected = resolve;
-      this.#tell({ type: 'start', plan: this.#options.plan, bytesPerSecond: this.#options.bytesPerSecond });
+      this.#tell({ type: 'start', plan, bytesPerSecond });
     });
   }
 

@@ -4,14 +4,14 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { performance } from 'node:perf_hooks';
 import { guestFromSpec, type Guest } from '@pageferry/guest';
 import {
   beginSource,
-  startGuard,
+  type Guard,
   type Journal,
   type ProcessIdentity,
+  type Session,
   type SourceRecord,
 } from '@pageferry/handover';
 import { processStartTime } from '@pageferry/memory';
@@ -23,21 +23,28 @@ import {
   parseTcpAddress,
   ProblemError,
   SUPPORTED_VERSIONS,
+  type HelloStart,
   type MigrateBody,
   type TcpAddress,
   type Warning,
 } from '@pageferry/protocol';
 import type { Logger } from 'pino';
 import type { Counters } from './engine/counters.ts';
+import type { EnginePlan } from './engine/messages.ts';
 import { guestPorts } from './guest-ports.ts';
 import { SourceImages } from './images.ts';
 import { Ownership } from './ownership.ts';
 import { PageEngine, type EngineReady } from './page-engine.ts';
-import { openSession, type FromDestination, type SourceLink } from './session.ts';
+import {
+  openSession,
+  type FromDestination,
+  type LinkTimes,
+  type SessionKey,
+  type SourceLink,
+} from './session.ts';
 import { sessionIdOf } from './session-id.ts';
 import type { Settings } from './settings.ts';
 
-const GUARD_ENTRY = fileURLToPath(new URL('./guard-main.js', import.meta.url));
 const FIRST_EPOCH = 1;
 
 /** What the daemon provides. */
@@ -45,7 +52,8 @@ export interface SetupContext {
   readonly logger: Logger;
   /** The journal, once no earlier handover writes to it any more: what that one still owes its peer ends here. */
   readonly takeJournal: () => Promise<Journal<SourceRecord>>;
-  readonly journalPath: string;
+  /** A guard that is started and idle. */
+  readonly takeGuard: (onLost: (reason: string) => void) => Guard;
   readonly imageRoot: string;
   readonly isStrict: boolean;
   readonly allowsPlainTcp: boolean;
@@ -64,6 +72,8 @@ export interface SetupEvents {
 export interface Setup {
   readonly epoch: number;
   readonly guest: Guest;
+  /** Nobody writes, as far as we know: no guest (and none that the operator pauses later), or one that is paused. */
+  readonly isGuestStopped: boolean;
   readonly images: SourceImages;
   readonly link: SourceLink;
   readonly engine: PageEngine;
@@ -89,82 +99,30 @@ export async function setUp(
     const pid = body.guest.type === 'process' ? body.guest.pid : undefined;
     const images = await SourceImages.open(body.blocks, pid, context);
     undo.push(() => images.close());
-    const { parameters } = settings;
+    // The engine starts while the destination makes up its mind.
+    const engine = new PageEngine({ inheritedFds: images.inheritedFds, ...events });
+    undo.push(() => engine.kill());
+    const times = linkTimes(settings);
     const secret = randomBytes(DIGEST_SECRET_SIZE_BYTES);
-    const sessionId = sessionIdOf(id);
-    const times = {
-      connectTimeoutMs: parameters['connect-timeout'],
-      helloTimeoutMs: parameters['hello-timeout'],
-      pingIntervalMs: parameters['ping-interval'],
-      pingTimeoutMs: parameters['ping-timeout'],
-    };
-    const { link, welcome } = await openSession(
-      address,
-      {
-        type: 'hello',
-        purpose: 'start',
-        versions: [...SUPPORTED_VERSIONS],
-        sessionId,
-        epoch: FIRST_EPOCH,
-        token: body.token,
-        guestType: body.guest.type,
-        pageSize: PAGE_SIZE_BYTES,
-        blocks: images.blocks.map(({ id: blockId, image }) => ({ id: blockId, sizeBytes: image.sizeBytes })),
-        streamCount: parameters['multifd-channels'],
-        secret,
-        xbzrleCacheSizeBytes: body.capabilities.xbzrle ? parameters['xbzrle-cache-size'] : 0,
-        destinationReread: parameters['destination-reread'],
-        imageIdentities: images.blocks.map(({ image }) => ({
-          hostBootId: bootId(),
-          device: image.device,
-          inode: image.inode,
-        })),
-      },
-      times,
-      { message: events.onMessage, lost: events.onLinkLost },
-      events.signal,
-    );
+    const hello = helloOf(id, body, settings, images, secret);
+    const handler = { message: events.onMessage, lost: events.onLinkLost };
+    const { link, welcome } = await openSession(address, hello, times, handler, events.signal);
     undo.push(() => link.close());
     settings.cacheCeilingBytes = welcome.xbzrleCacheCeilingBytes;
-    const { sessionKey } = welcome;
-    const engine = new PageEngine({
-      plan: {
-        ...address,
-        connectTimeoutMs: times.connectTimeoutMs,
-        sessionId,
-        sessionKey,
-        epoch: FIRST_EPOCH,
-        streamCount: parameters['multifd-channels'],
-        secret,
-        blockPageCounts: images.blocks.map(({ image }) => image.sizeBytes / PAGE_SIZE_BYTES),
-        eviction: parameters['xbzrle-eviction'],
-      },
-      inheritedFds: images.inheritedFds,
-      bytesPerSecond: parameters['max-bandwidth'],
-      onProgress: events.onProgress,
-      onFailure: events.onFailure,
-    });
-    undo.push(() => engine.kill());
-    const guard = startGuard({
-      command: [process.execPath, GUARD_ENTRY, context.journalPath],
-      onLost: (reason) =>
-        events.onFailure(new ProblemError('internal', `the guard process ended: ${reason}`)),
-    });
+    const session = { sessionId: hello.sessionId, sessionKey: welcome.sessionKey, epoch: FIRST_EPOCH };
+    const plan = { ...address, ...session, secret, ...enginePlan(settings, images) };
+    const connecting = engine.connect(plan, settings.parameters['max-bandwidth']);
+    const ready = await Promise.race([connecting, rejected(events.signal)]);
+    const guard = context.takeGuard((reason) =>
+      events.onFailure(new ProblemError('internal', `the guard process ended: ${reason}`)),
+    );
     undo.push(() => guard.stop());
-    const ready = await Promise.race([engine.connect(), rejected(events.signal)]);
     const journal = await context.takeJournal();
-    journal.useSession({
-      sessionId: Buffer.from(sessionId).toString('hex'),
-      sessionKey: Buffer.from(sessionKey).toString('hex'),
-      address: formatTcpAddress(address),
-      blocks: images.blocks.map(({ id: blockId, image }) => ({ id: blockId, path: image.path })),
-      guest: { ...guest.identity() },
-      engine: engineIdentity(engine),
-    });
+    journal.useSession(journaledSession(session, address, images, guest, engine));
     const ownership = new Ownership({
       first: beginSource(FIRST_EPOCH),
       address,
-      session: { sessionId, sessionKey, epoch: FIRST_EPOCH },
+      session,
       times,
       ports: { journal, guard, guest: guestPorts(guest), endEngine: () => engine.kill() },
       logger: context.logger,
@@ -179,11 +137,90 @@ export async function setUp(
       link.close();
     };
     const warnings = [...images.warnings, ...scanWarnings(ready, images, settings)];
-    return { epoch: FIRST_EPOCH, guest, images, link, engine, ownership, journalMs, warnings, close };
+    const isOperatorsGuest = body.guest.type === 'none' && body.capabilities['pause-before-switchover'];
+    const isGuestStopped =
+      body.guest.type === 'none' ? !isOperatorsGuest : (await guest.runState()) === 'paused';
+    return {
+      epoch: FIRST_EPOCH,
+      guest,
+      isGuestStopped,
+      images,
+      link,
+      engine,
+      ownership,
+      journalMs,
+      warnings,
+      close,
+    };
   } catch (error) {
     for (const step of undo.toReversed()) await step();
     throw error;
   }
+}
+
+function linkTimes({ parameters }: Settings): LinkTimes {
+  return {
+    connectTimeoutMs: parameters['connect-timeout'],
+    helloTimeoutMs: parameters['hello-timeout'],
+    pingIntervalMs: parameters['ping-interval'],
+    pingTimeoutMs: parameters['ping-timeout'],
+  };
+}
+
+function helloOf(
+  id: string,
+  body: MigrateBody,
+  { parameters }: Settings,
+  images: SourceImages,
+  secret: Uint8Array,
+): HelloStart {
+  const hostBootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  return {
+    type: 'hello',
+    purpose: 'start',
+    versions: [...SUPPORTED_VERSIONS],
+    sessionId: sessionIdOf(id),
+    epoch: FIRST_EPOCH,
+    token: body.token,
+    guestType: body.guest.type,
+    pageSize: PAGE_SIZE_BYTES,
+    blocks: images.blocks.map(({ id: blockId, image }) => ({ id: blockId, sizeBytes: image.sizeBytes })),
+    streamCount: parameters['multifd-channels'],
+    secret,
+    xbzrleCacheSizeBytes: body.capabilities.xbzrle ? parameters['xbzrle-cache-size'] : 0,
+    destinationReread: parameters['destination-reread'],
+    imageIdentities: images.blocks.map(({ image: { device, inode } }) => ({ hostBootId, device, inode })),
+  };
+}
+
+function enginePlan(
+  { parameters }: Settings,
+  images: SourceImages,
+): Pick<EnginePlan, 'connectTimeoutMs' | 'streamCount' | 'blockPageCounts' | 'eviction'> {
+  return {
+    connectTimeoutMs: parameters['connect-timeout'],
+    streamCount: parameters['multifd-channels'],
+    blockPageCounts: images.blocks.map(({ image }) => image.sizeBytes / PAGE_SIZE_BYTES),
+    eviction: parameters['xbzrle-eviction'],
+  };
+}
+
+/** What a restarted daemon needs to finish the handover. */
+function journaledSession(
+  session: SessionKey,
+  address: TcpAddress,
+  images: SourceImages,
+  guest: Guest,
+  engine: PageEngine,
+): Session {
+  return {
+    sessionId: Buffer.from(session.sessionId).toString('hex'),
+    sessionKey: Buffer.from(session.sessionKey).toString('hex'),
+    address: formatTcpAddress(address),
+    blocks: images.blocks.map(({ id, image }) => ({ id, path: image.path })),
+    guest: { ...guest.identity() },
+    engine: engineIdentity(engine),
+  };
 }
 
 function checkedAddress(uri: string, allowsPlainTcp: boolean): TcpAddress {
@@ -227,8 +264,4 @@ async function rejected(signal: AbortSignal): Promise<never> {
     if (signal.aborted) fail();
     else signal.addEventListener('abort', fail);
   });
-}
-
-function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
 }

@@ -5,6 +5,7 @@ const MIB = 1024 * 1024;
 
 const measured: Measured = {
   round: 2,
+  isGuestStopped: false,
   changedPages: 100,
   wireBytes: MIB,
   roundMs: 100,
@@ -40,6 +41,7 @@ const cases: readonly [
   because: RegExp,
 ][] = [
   ['bulk stage', { round: 0, wireBytes: 0 }, {}, 'continue', /bulk stage/],
+  ['nobody runs in it', { round: 0, isGuestStopped: true, scanMs: 9999 }, {}, 'switchover', /nobody/],
   ['within the limit', {}, {}, 'switchover', /62 ms, within downtime-limit 300 ms/],
   ['exactly at the limit', {}, { downtimeLimitMs: 62 }, 'switchover', /within/],
   ['too much to send', { wireBytes: 100 * MIB }, {}, 'continue', /100 pages changed in 100 ms/],

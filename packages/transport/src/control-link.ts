@@ -4,16 +4,16 @@
  * A daemon owns it, never an engine: commit, cancel and error do not wait behind page data. The peer counts as
  * dead after `timeoutMs` without a byte from it (TCP alone takes up to two hours); whoever notices closes.
  */
+import type { ControlMessage } from '@pageferry/protocol';
 import {
   checkEpoch,
   CONTROL_LIMITS_BEFORE_HELLO,
   CONTROL_MESSAGE_MAX_BYTES,
   encodeFrame,
   FRAME_TYPE,
-  type ControlMessage,
   type FrameHeader,
   type FrameLimits,
-} from '@pageferry/protocol';
+} from '@pageferry/protocol/wire';
 import { TransportError } from './errors.ts';
 import type { FrameHandler } from './frame-receiver.ts';
 import type { FrameSocket } from './frame-socket.ts';

@@ -7,7 +7,7 @@ import {
   FRAME_HEADER_BYTES,
   type FrameHeader,
   type FrameLimits,
-} from '@pageferry/protocol';
+} from '@pageferry/protocol/wire';
 
 export interface FrameHandler {
   /** What the connection takes at this moment; asked for every frame. */

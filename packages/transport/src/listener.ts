@@ -26,7 +26,7 @@ import {
   PREAMBLE_BYTES,
   type Frame,
   type Preamble,
-} from '@pageferry/protocol';
+} from '@pageferry/protocol/wire';
 import { TransportError } from './errors.ts';
 import type { FrameHandler, FrameReceiver } from './frame-receiver.ts';
 import { FrameSocket } from './frame-socket.ts';

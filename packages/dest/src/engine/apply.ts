@@ -5,7 +5,7 @@
  * of a run is checked before one is applied, deltas patch a copy, and only whole pages are written. So a malformed
  * frame never leaves a half-patched page and never writes outside a block.
  */
-import { RECORD_KIND, type PageRecordTable } from '@pageferry/protocol';
+import { RECORD_KIND, type PageRecordTable } from '@pageferry/protocol/wire';
 import { BATCH_PAGES, EXTENT_PAGES, PAGE_SIZE, type DestinationKernel } from '@pageferry/xbzrle';
 import type { BlockWriter } from './block-writer.ts';
 import type { StreamCounters } from './counters.ts';

@@ -16,7 +16,7 @@ import {
   PageRecordTable,
   PAGES_HEADER_BYTES,
   type FrameHeader,
-} from '@pageferry/protocol';
+} from '@pageferry/protocol/wire';
 import { DigestTable, ImageReader, ImageWriter, Shard } from '@pageferry/memory';
 import { FIRST_INHERITED_FD, FrameSocket, system } from '@pageferry/transport';
 import { DestinationKernel, PAGE_SIZE, zeroDigest } from '@pageferry/xbzrle';

@@ -20,7 +20,7 @@ import {
   PAGES_HEADER_BYTES,
   writeFrameHeader,
   writePagesHeader,
-} from '@pageferry/protocol';
+} from '@pageferry/protocol/wire';
 import {
   DigestTable,
   ImageReader,
@@ -30,7 +30,14 @@ import {
   type PageRun,
 } from '@pageferry/memory';
 import { FIRST_INHERITED_FD, FrameSocket, system } from '@pageferry/transport';
-import { cacheBytesPerStream, EXTENT_PAGES, PAGE_SIZE, SourceKernel, zeroDigest } from '@pageferry/xbzrle';
+import {
+  BATCH_PAGES,
+  cacheBytesPerStream,
+  EXTENT_PAGES,
+  PAGE_SIZE,
+  SourceKernel,
+  zeroDigest,
+} from '@pageferry/xbzrle';
 import { StreamCounters } from './counters.ts';
 import type { RoundPlan, StreamPlan } from './messages.ts';
 import { probeScan, type ScanProbe } from './probe.ts';
@@ -122,7 +129,8 @@ export class Stream {
     let slot = await this.#takeSlot();
     let startMs = performance.now();
     for (const run of block.tracker.candidates(plan.round)) {
-      if (!this.#kernel.hasRoom(slot, run.pageCount)) {
+      // A hole of an extent has more pages than a batch, and its record needs less room than a batch of data.
+      if (!this.#kernel.hasRoom(slot, Math.min(run.pageCount, BATCH_PAGES))) {
         this.#counters.add('roundScanMs', performance.now() - startMs);
         this.#publish();
         await this.#sendFrame(slot, block.index, plan.round);
