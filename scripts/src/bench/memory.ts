@@ -89,7 +89,7 @@ function report(image: Case, source: MigrationStatus, destination: MigrationStat
     { side: 'destination', bytes: Math.max(...theirs), limit: limits.destination },
   ].map(({ side, bytes, limit }) => ({
     text: `${side} below ${mib(limit)} MiB: ${mib(bytes)} MiB at most`,
-    isMet: bytes < limit,
+    isMet: Number.isFinite(bytes) && bytes < limit,
   }));
   for (const target of targets) process.stdout.write(formatTarget(target));
   return targets.every(({ isMet }) => isMet);
