@@ -79,8 +79,8 @@ export class DestinationImages {
           expectedSizeBytes: sizeBytes,
           create,
         });
-        blocks.push({ id, image, lock: lockOrClose(image) });
-        checkOtherFile(image, hello.imageIdentities?.[index], hostBootId);
+        const lock = lockOther(image, hello.imageIdentities?.[index], hostBootId);
+        blocks.push({ id, image, lock });
         await checkUnmapped(image, policy);
       }
       return new DestinationImages(blocks);
@@ -104,8 +104,14 @@ export class DestinationImages {
   }
 }
 
-function lockOrClose(image: Image): ImageLock {
+/** Whose file it is comes before the lock: on its own image the source holds it already. */
+function lockOther(
+  image: Image,
+  theirs: NonNullable<HelloStart['imageIdentities']>[number] | undefined,
+  hostBootId: string,
+): ImageLock {
   try {
+    checkOtherFile(image, theirs, hostBootId);
     return lockImage({ image, calls: system });
   } catch (error) {
     image.close();
