@@ -19,9 +19,11 @@ import {
   type MigrationStatus,
   type ParametersAnswer,
 } from '@pageferry/protocol';
+import { EngineProcess, Spare } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import { checkImages, type ImagePolicy } from './images.ts';
 import { Incoming, type IncomingContext } from './incoming.ts';
+import { ENGINE_ENTRY } from './page-engine.ts';
 import { destinationStatus, IDLE_STATUS, socketAddresses } from './status.ts';
 
 export interface DaemonOptions {
@@ -37,6 +39,11 @@ export interface DaemonOptions {
 export class DestinationDaemon {
   readonly #options: DaemonOptions;
   #incoming: Incoming | undefined;
+  readonly #spareEngine = new Spare({
+    start: () => new EngineProcess(ENGINE_ENTRY),
+    isAlive: (engine) => engine.isAlive,
+    end: (engine) => engine.kill(),
+  });
   #isArming = false;
   #isEnding = false;
   /** What PUT /cache-size set; a POST /incoming sets it anew. */
@@ -133,6 +140,7 @@ export class DestinationDaemon {
   async shutDown(): Promise<void> {
     this.#isEnding = true;
     await this.#incoming?.close();
+    await this.#spareEngine.stop();
     this.#options.journal.close();
   }
 
@@ -162,6 +170,8 @@ export class DestinationDaemon {
     await this.#incoming?.close();
     await incoming.listen(address);
     this.#incoming = incoming;
+    // For this migration's setup, which need not wait for a process to start.
+    this.#spareEngine.prepare();
     this.#cacheCeilingBytes = body['xbzrle-cache-size'];
     const bound = incoming.address ?? address;
     return {
@@ -175,7 +185,7 @@ export class DestinationDaemon {
   #context(parameters: IncomingContext['parameters']): IncomingContext {
     const { logger, journal, policy } = this.#options;
     const hostBootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-    return { logger, journal, policy, hostBootId, parameters };
+    return { logger, journal, policy, hostBootId, parameters, takeEngine: () => this.#spareEngine.take() };
   }
 
   get #isBusy(): boolean {

@@ -94,8 +94,8 @@ export class DestinationImages {
     return this.blocks.reduce((sum, { image }) => sum + image.sizeBytes, 0);
   }
 
-  /** Images, then locks: what the engine inherits. */
-  get inheritedFds(): number[] {
+  /** Images, then locks: what the engine is given. */
+  get files(): number[] {
     return [...this.blocks.map(({ image }) => image.fd), ...this.blocks.map(({ lock }) => lock.fd)];
   }
 

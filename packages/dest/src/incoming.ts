@@ -33,7 +33,7 @@ import {
   type TcpAddress,
   type Warning,
 } from '@pageferry/protocol';
-import { endProcess, Listener, type Arrival } from '@pageferry/transport';
+import { endProcess, Listener, type Arrival, type EngineProcess } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import { checkHello } from './hello-check.ts';
 import { DestinationImages, type ImagePolicy } from './images.ts';
@@ -52,6 +52,8 @@ export interface IncomingContext {
   readonly logger: Logger;
   readonly journal: Journal<DestinationRecord>;
   readonly policy: ImagePolicy;
+  /** An engine that is started and idle. */
+  readonly takeEngine: () => EngineProcess;
   readonly hostBootId: string;
   readonly parameters: IncomingParameters;
 }
@@ -241,10 +243,12 @@ export class Incoming {
     const { journal, parameters } = this.#context;
     const sessionKey = randomBytes(16);
     const { sessionId, epoch } = hello;
+    const process = this.#context.takeEngine();
     const receiving = new Receiving({
       hello,
       images,
       sessionKey,
+      process,
       onFailure: (error) => void this.#fail(error),
     });
     this.receiving = receiving;

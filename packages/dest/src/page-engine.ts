@@ -4,19 +4,22 @@
  * Whatever ends the engine before `kill()` is told once through `onFailure`.
  */
 import { fileURLToPath } from 'node:url';
-import { EngineProcess, TransportError, type Arrival } from '@pageferry/transport';
+import { TransportError, type Arrival, type EngineProcess } from '@pageferry/transport';
 import type { Counters } from './engine/counters.ts';
 import type { EngineCommand, EnginePlan, EngineReport, ExtentName } from './engine/messages.ts';
 
-const ENTRY = fileURLToPath(new URL('./engine/main.js', import.meta.url));
+/** What `Spare` starts for a destination. */
+export const ENGINE_ENTRY = fileURLToPath(new URL('./engine/main.js', import.meta.url));
 
 /** A round of which every stream has applied all frames. */
 export type RoundApplied = Extract<EngineReport, { type: 'round-applied' }>;
 
 export interface PageEngineOptions {
+  /** Started, idle. */
+  readonly process: EngineProcess;
   readonly plan: EnginePlan;
   /** Images, then their locks: the engine writes the former and keeps the latter held. */
-  readonly inheritedFds: readonly number[];
+  readonly files: readonly number[];
   readonly onProgress: (counters: Counters, rssAnonBytes: number) => void;
   readonly onRoundApplied: (applied: RoundApplied) => void;
   readonly onFailure: (error: Error) => void;
@@ -29,15 +32,15 @@ export class PageEngine {
 
   constructor(options: PageEngineOptions) {
     this.#options = options;
-    this.#process = new EngineProcess({
-      entry: ENTRY,
-      inheritedFds: options.inheritedFds,
+    this.#process = options.process;
+    this.#process.attach({
       // Both ends of this channel are of the same build; nothing else writes to it.
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion
       onMessage: (message) => this.#report(message as EngineReport),
       onFailure: options.onFailure,
     });
-    this.#tell({ type: 'start', plan: options.plan });
+    this.#process.giveFiles(options.files);
+    this.#tell({ type: 'start', plan: options.plan, fileCount: options.files.length });
   }
 
   get pid(): number | undefined {

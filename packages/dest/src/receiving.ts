@@ -11,7 +11,7 @@ import {
   type RootStatus,
 } from '@pageferry/protocol';
 import { checkEpoch } from '@pageferry/protocol';
-import type { Arrival } from '@pageferry/transport';
+import type { Arrival, EngineProcess } from '@pageferry/transport';
 import type { Counters } from './engine/counters.ts';
 import type { DestinationImages } from './images.ts';
 import { PageEngine } from './page-engine.ts';
@@ -22,6 +22,8 @@ export interface ReceivingOptions {
   readonly hello: HelloStart;
   readonly images: DestinationImages;
   readonly sessionKey: Uint8Array;
+  /** An engine that is started and idle. */
+  readonly process: EngineProcess;
   readonly onFailure: (error: Error) => void;
 }
 
@@ -50,7 +52,8 @@ export class Receiving {
         secret: hello.secret,
         blockPageCounts: images.blocks.map(({ image }) => image.sizeBytes / PAGE_SIZE_BYTES),
       },
-      inheritedFds: images.inheritedFds,
+      process: options.process,
+      files: images.files,
       onProgress: (counters, rssAnonBytes) => {
         this.counters = counters;
         this.rssAnonBytes = rssAnonBytes;

@@ -21,14 +21,12 @@ interface Waiting {
 export interface StartGuardOptions {
   /** Program and arguments; the program calls `runGuard` on its standard input and output. */
   readonly command: readonly [string, ...string[]];
-  /** The guard ended by itself or was killed: before the commit that is a failure of the migration. */
-  readonly onLost: (reason: string) => void;
 }
 
 /** Starts a guard; it is idle until armed. */
-export function startGuard({ command, onLost }: StartGuardOptions): Guard {
+export function startGuard({ command }: StartGuardOptions): Guard {
   const [program, ...args] = command;
-  return new Guard(spawn(program, args, { detached: true, stdio: ['pipe', 'pipe', 'inherit'] }), onLost);
+  return new Guard(spawn(program, args, { detached: true, stdio: ['pipe', 'pipe', 'inherit'] }));
 }
 
 /** A guard process that is running, or lost. */
@@ -38,8 +36,9 @@ export class Guard {
   #waiting: Waiting | null = null;
   #lost: string | null = null;
   #isStopping = false;
+  #onLost: (reason: string) => void = () => undefined;
 
-  constructor(process: ChildProcessByStdio<Writable, Readable, null>, onLost: (reason: string) => void) {
+  constructor(process: ChildProcessByStdio<Writable, Readable, null>) {
     this.#process = process;
     createInterface({ input: process.stdout }).on('line', (line) => this.#answered(line));
     this.#exited = new Promise((resolve) => {
@@ -48,7 +47,7 @@ export class Guard {
         this.#lost = reason;
         this.#waiting?.reject(new HandoverError({ code: 'guard-lost', detail: reason }));
         this.#waiting = null;
-        if (!this.#isStopping) onLost(reason);
+        if (!this.#isStopping) this.#onLost(reason);
         resolve();
       };
       process.once('exit', (code, signal) => end(`it ended with ${signal ?? `code ${code}`}`));
@@ -56,6 +55,16 @@ export class Guard {
     });
     // Writing to a guard that has ended: 'exit' says so, with the reason.
     process.stdin.on('error', () => undefined);
+  }
+
+  /** Tells when the guard has ended by itself or was killed: before the commit that is a failure of the migration. */
+  watch(onLost: (reason: string) => void): void {
+    this.#onLost = onLost;
+    if (this.#lost !== null) onLost(this.#lost);
+  }
+
+  get isAlive(): boolean {
+    return this.#lost === null;
   }
 
   /** Undefined if it could not be started. */

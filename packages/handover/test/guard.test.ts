@@ -52,7 +52,8 @@ void t.test('a guard that is killed is reported, and cannot be armed', async (t)
   const path = join(t.testdir(), 'source.journal');
   const guardian = new EventEmitter();
   const command = [process.execPath, join(folder, 'guard-main.js'), path] as const;
-  const guard = startGuard({ command, onLost: (reason) => guardian.emit('lost', reason) });
+  const guard = startGuard({ command });
+  guard.watch((reason) => guardian.emit('lost', reason));
   await guard.arm();
   await guard.release();
   const lost = once(guardian, 'lost');
@@ -60,14 +61,15 @@ void t.test('a guard that is killed is reported, and cannot be armed', async (t)
   t.match(String(await lost), /SIGKILL/);
   await t.rejects(guard.arm(), /the guard process is lost: it ended with SIGKILL/);
   await guard.release();
-  const missing = startGuard({ command: [join(folder, 'no-such-program')], onLost: () => undefined });
+  const missing = startGuard({ command: [join(folder, 'no-such-program')] });
   await t.rejects(missing.arm(), /the guard process is lost/);
 });
 
 void t.test('a guard that is stopped ends without touching anything', async (t) => {
   const path = join(t.testdir(), 'source.journal');
   const command = [process.execPath, join(folder, 'guard-main.js'), path] as const;
-  const guard = startGuard({ command, onLost: (reason) => t.fail(reason) });
+  const guard = startGuard({ command });
+  guard.watch((reason) => t.fail(reason));
   await guard.arm();
   await guard.stop();
   t.throws(() => process.kill(guard.pid ?? 0, 0), /ESRCH/);

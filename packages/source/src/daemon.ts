@@ -5,7 +5,8 @@
  * nothing.
  */
 import { randomUUID } from 'node:crypto';
-import type { Journal, SourceRecord } from '@pageferry/handover';
+import { fileURLToPath } from 'node:url';
+import { startGuard, type Guard, type Journal, type SourceRecord } from '@pageferry/handover';
 import { problemError } from '@pageferry/management';
 import {
   defaultParameters,
@@ -19,16 +20,19 @@ import {
   type MigrationStatus,
   type ParametersAnswer,
 } from '@pageferry/protocol';
+import { EngineProcess, Spare } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import { Cancelled, Migration } from './migration.ts';
 import type { Ownership } from './ownership.ts';
+import { ENGINE_ENTRY } from './page-engine.ts';
 import { recoveredOwnership } from './recovery.ts';
 import { uuidOf } from './session-id.ts';
 import { Settings } from './settings.ts';
-import { SpareGuard } from './spare-guard.ts';
 import type { SetupContext } from './setup.ts';
 import { IDLE_STATUS, sourceStatus } from './status.ts';
 import { recoveredStatus } from './recovered-status.ts';
+
+const GUARD_ENTRY = fileURLToPath(new URL('./guard-main.js', import.meta.url));
 
 export interface DaemonOptions {
   readonly logger: Logger;
@@ -48,18 +52,27 @@ export class SourceDaemon {
   /** Requested and not yet accepted. */
   #pending: Migration | undefined;
   #recovered: Ownership | undefined;
-  readonly #guard: SpareGuard;
+  readonly #spareGuard: Spare<Guard>;
+  readonly #spareEngine = new Spare({
+    start: () => new EngineProcess(ENGINE_ENTRY),
+    isAlive: (engine) => engine.isAlive,
+    end: (engine) => engine.kill(),
+  });
   #isEnding = false;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#guard = new SpareGuard(options.journalPath);
+    this.#spareGuard = new Spare({
+      start: () => startGuard({ command: [process.execPath, GUARD_ENTRY, options.journalPath] }),
+      isAlive: (guard) => guard.isAlive,
+      end: (guard) => guard.stop(),
+    });
   }
 
   /** Finishes what the journal says. Resolves when the guest, if it is ours, runs; asking the peer goes on. */
   async recover(): Promise<void> {
     const { journal, logger } = this.#options;
-    this.#guard.prepare();
+    this.#prepareSpares();
     const entry = journal.newest;
     if (entry === null) return;
     const parameters = defaultParameters();
@@ -108,7 +121,8 @@ export class SourceDaemon {
       ...this.#options,
       logger,
       takeJournal: () => this.#takeJournal(),
-      takeGuard: (onLost) => this.#guard.take(onLost),
+      takeGuard: () => this.#spareGuard.take(),
+      takeEngine: () => this.#spareEngine.take(),
     };
     const migration = new Migration(id, body, settings, context);
     this.#pending = migration;
@@ -118,7 +132,7 @@ export class SourceDaemon {
       this.#pending = undefined;
     }
     this.#current = migration;
-    void migration.ended.then(() => this.#guard.prepare());
+    void migration.ended.then(() => this.#prepareSpares());
     logger.info({ uri: body.uri, blocks: body.blocks, parameters: settings.parameters }, 'migration started');
     return {
       'migration-id': id,
@@ -201,8 +215,16 @@ export class SourceDaemon {
     }
     await this.#current?.ownership?.close();
     await this.#recovered?.close();
-    await this.#guard.stop();
+    await this.#spareGuard.stop();
+    await this.#spareEngine.stop();
     this.#options.journal.close();
+  }
+
+  /** For the next migration, so that its setup need not wait for processes to start. */
+  #prepareSpares(): void {
+    if (this.#isEnding) return;
+    this.#spareGuard.prepare();
+    this.#spareEngine.prepare();
   }
 
   async #takeJournal(): Promise<Journal<SourceRecord>> {

@@ -2,7 +2,7 @@
  * The source's images, made ready: opened, locked, and seen to belong to the guest that is named.
  *
  * Nothing is changed here. What is open stays the same file whatever happens to its name, because the engine
- * inherits these descriptors.
+ * is given these descriptors.
  */
 import { fstatSync } from 'node:fs';
 import { findMappings, lockImage, openImage, type Image, type ImageLock } from '@pageferry/memory';
@@ -67,8 +67,8 @@ export class SourceImages {
     return this.blocks.reduce((sum, { image }) => sum + fstatSync(image.fd).blocks * BYTES_PER_STAT_BLOCK, 0);
   }
 
-  /** Images, then locks: what the engine inherits. */
-  get inheritedFds(): number[] {
+  /** Images, then locks: what the engine is given. */
+  get files(): number[] {
     return [...this.blocks.map(({ image }) => image.fd), ...this.blocks.map(({ lock }) => lock.fd)];
   }
 

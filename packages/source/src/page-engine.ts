@@ -5,15 +5,18 @@
  * resolves, so callers race it with the migration's failure.
  */
 import { fileURLToPath } from 'node:url';
-import { EngineProcess, TransportError } from '@pageferry/transport';
+import { TransportError, type EngineProcess } from '@pageferry/transport';
 import type { Counters } from './engine/counters.ts';
 import type { EngineCommand, EnginePlan, EngineReport, RoundPlan } from './engine/messages.ts';
 
-const ENTRY = fileURLToPath(new URL('./engine/main.js', import.meta.url));
+/** What `Spare` starts for a source. */
+export const ENGINE_ENTRY = fileURLToPath(new URL('./engine/main.js', import.meta.url));
 
 export interface PageEngineOptions {
+  /** Started, idle. */
+  readonly process: EngineProcess;
   /** Images, then their locks: the engine reads the former and keeps the latter held. */
-  readonly inheritedFds: readonly number[];
+  readonly files: readonly number[];
   readonly onProgress: (counters: Counters, rssAnonBytes: number) => void;
   readonly onFailure: (error: Error) => void;
 }
@@ -32,9 +35,8 @@ export class PageEngine {
 
   constructor(options: PageEngineOptions) {
     this.#options = options;
-    this.#process = new EngineProcess({
-      entry: ENTRY,
-      inheritedFds: options.inheritedFds,
+    this.#process = options.process;
+    this.#process.attach({
       // Both ends of this channel are of the same build; nothing else writes to it.
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion
       onMessage: (message) => this.#report(message as EngineReport),
@@ -50,7 +52,9 @@ export class PageEngine {
   async connect(plan: EnginePlan, bytesPerSecond: number): Promise<EngineReady> {
     return new Promise((resolve) => {
       this.#connected = resolve;
-      this.#tell({ type: 'start', plan, bytesPerSecond });
+      const { files } = this.#options;
+      this.#process.giveFiles(files);
+      this.#tell({ type: 'start', plan, bytesPerSecond, fileCount: files.length });
     });
   }
 

@@ -28,6 +28,7 @@ import {
   type TcpAddress,
   type Warning,
 } from '@pageferry/protocol';
+import type { EngineProcess } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import type { Counters } from './engine/counters.ts';
 import type { EnginePlan } from './engine/messages.ts';
@@ -52,8 +53,9 @@ export interface SetupContext {
   readonly logger: Logger;
   /** The journal, once no earlier handover writes to it any more: what that one still owes its peer ends here. */
   readonly takeJournal: () => Promise<Journal<SourceRecord>>;
-  /** A guard that is started and idle. */
-  readonly takeGuard: (onLost: (reason: string) => void) => Guard;
+  /** Processes that are started and idle. */
+  readonly takeGuard: () => Guard;
+  readonly takeEngine: () => EngineProcess;
   readonly imageRoot: string;
   readonly isStrict: boolean;
   readonly allowsPlainTcp: boolean;
@@ -99,8 +101,7 @@ export async function setUp(
     const pid = body.guest.type === 'process' ? body.guest.pid : undefined;
     const images = await SourceImages.open(body.blocks, pid, context);
     undo.push(() => images.close());
-    // The engine starts while the destination makes up its mind.
-    const engine = new PageEngine({ inheritedFds: images.inheritedFds, ...events });
+    const engine = new PageEngine({ process: context.takeEngine(), files: images.files, ...events });
     undo.push(() => engine.kill());
     const times = linkTimes(settings);
     const secret = randomBytes(DIGEST_SECRET_SIZE_BYTES);
@@ -113,10 +114,11 @@ export async function setUp(
     const plan = { ...address, ...session, secret, ...enginePlan(settings, images) };
     const connecting = engine.connect(plan, settings.parameters['max-bandwidth']);
     const ready = await Promise.race([connecting, rejected(events.signal)]);
-    const guard = context.takeGuard((reason) =>
+    const guard = context.takeGuard();
+    undo.push(() => guard.stop());
+    guard.watch((reason) =>
       events.onFailure(new ProblemError('internal', `the guard process ended: ${reason}`)),
     );
-    undo.push(() => guard.stop());
     const journal = await context.takeJournal();
     journal.useSession(journaledSession(session, address, images, guest, engine));
     const ownership = new Ownership({

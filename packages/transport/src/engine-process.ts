@@ -1,22 +1,21 @@
 /**
  * One engine: a child process that moves pages for one migration, seen from its daemon.
  *
- * The daemon gives it descriptors (images, with their locks) and messages, and can kill it at any moment. An
- * engine never ends by itself in good order: its end before `kill()` is a failure whatever its exit code, and
- * its lock descriptors close with it.
+ * It is started before it is needed (a Node process with its threads takes 0.2 s) and gets open files later, over a
+ * socket of its own: images to read or write, and their locks, which it then holds as well. An engine never ends by
+ * itself in good order: its end before `kill()` is a failure whatever its exit code.
  */
 import { fork, type ChildProcess, type SendHandle } from 'node:child_process';
+import { Socket } from 'node:net';
+import { sendDescriptors } from './descriptors.ts';
 import { TransportError } from './errors.ts';
 import type { Arrival } from './listener.ts';
 
-/** The first descriptor number that an engine inherits; the daemon's i-th descriptor is FIRST_INHERITED_FD + i there. */
-export const FIRST_INHERITED_FD = 4;
+/** The descriptor number, in the engine, of the socket that its open files come over. */
+export const ENGINE_FILES_FD = 4;
 
-export interface EngineOptions {
-  /** Path of the engine's entry file. */
-  readonly entry: string;
-  /** Descriptors that it inherits, in order, from FIRST_INHERITED_FD on. */
-  readonly inheritedFds: readonly number[];
+/** What a daemon wants to know of its engine. */
+export interface EngineHandler {
   /** Every message of the engine; already an object, to be narrowed by the caller's message union. */
   readonly onMessage: (message: unknown) => void;
   /** The engine's end that nobody asked for. */
@@ -27,21 +26,25 @@ export interface EngineOptions {
 export class EngineProcess {
   readonly #child: ChildProcess;
   readonly #exited: Promise<void>;
+  #handler: EngineHandler | undefined;
   #isKilled = false;
+  #hasEnded = false;
 
-  constructor(options: EngineOptions) {
-    this.#child = fork(options.entry, [String(process.pid)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...options.inheritedFds],
+  /** Starts the engine whose entry file is given; it waits for its daemon's first message. */
+  constructor(entry: string) {
+    this.#child = fork(entry, [String(process.pid)], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
       serialization: 'advanced',
       execArgv: [],
     });
-    this.#child.on('message', options.onMessage);
+    this.#child.on('message', (message) => this.#handler?.onMessage(message));
     this.#exited = new Promise((resolve) => {
       const ended = (exitCode: number | null, signal: string | null): void => {
+        this.#hasEnded = true;
         resolve();
-        if (this.#isKilled) return;
+        if (!this.#isKilled)
+          this.#handler?.onFailure(new TransportError({ code: 'ENGINE_ENDED', exitCode, signal }));
         this.#isKilled = true;
-        options.onFailure(new TransportError({ code: 'ENGINE_ENDED', exitCode, signal }));
       };
       this.#child.once('exit', ended);
       // A spawn that fails (EMFILE, ENOMEM) emits `error` and no `exit`.
@@ -54,6 +57,27 @@ export class EngineProcess {
   /** Process id, or undefined if it could not be started. */
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  get isAlive(): boolean {
+    return !this.#hasEnded && this.#child.connected;
+  }
+
+  /** Puts the engine to work for a migration. One that has ended already is a failure at once. */
+  attach(handler: EngineHandler): void {
+    this.#handler = handler;
+    if (this.#hasEnded)
+      handler.onFailure(new TransportError({ code: 'ENGINE_ENDED', exitCode: null, signal: null }));
+  }
+
+  /** Gives the engine open files; the message that counts them must follow. @throws TransportError SYSTEM_CALL */
+  giveFiles(fds: readonly number[]): void {
+    const socket = this.#child.stdio[ENGINE_FILES_FD];
+    if (!(socket instanceof Socket) || !('_handle' in socket)) return;
+    const handle: unknown = socket._handle;
+    if (typeof handle === 'object' && handle !== null && 'fd' in handle && typeof handle.fd === 'number') {
+      sendDescriptors(handle.fd, fds);
+    }
   }
 
   /** Sends a message. One to an engine that has ended is dropped. */

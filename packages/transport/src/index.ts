@@ -1,4 +1,5 @@
 export * from './control-link.ts';
+export * from './descriptors.ts';
 export * from './end-process.ts';
 export * from './engine-process.ts';
 export * from './engine-side.ts';
@@ -6,4 +7,5 @@ export * from './errors.ts';
 export * from './frame-receiver.ts';
 export * from './frame-socket.ts';
 export * from './listener.ts';
+export * from './spare.ts';
 export * from './system.ts';

@@ -5,7 +5,15 @@
  * does not stop by itself: the daemon kills it, and it dies with the daemon.
  */
 import { Worker } from 'node:worker_threads';
-import { bindToDaemon, rssAnonBytes, system, tellDaemon, type ConnectionHandle } from '@pageferry/transport';
+import {
+  bindToDaemon,
+  ENGINE_FILES_FD,
+  receiveDescriptors,
+  rssAnonBytes,
+  system,
+  tellDaemon,
+  type ConnectionHandle,
+} from '@pageferry/transport';
 import { addRoots, ZERO_ROOT } from '@pageferry/xbzrle';
 import { StreamCounters, sumCounters } from './counters.ts';
 import type {
@@ -14,7 +22,6 @@ import type {
   EngineReport,
   ExtentName,
   StreamCommand,
-  StreamPlan,
   StreamReport,
 } from './messages.ts';
 
@@ -24,6 +31,8 @@ bindToDaemon();
 const report = (message: EngineReport): void => tellDaemon(message);
 const counters: StreamCounters[] = [];
 const workers: Worker[] = [];
+/** Started before there is a plan: its thread loads what it needs meanwhile. */
+let spareWorker: Worker | undefined = startWorker();
 /** What the streams have reported of a round, until all have. */
 const appliedRoots = new Map<number, (readonly Uint8Array[])[]>();
 let rereadReports: (readonly ExtentName[])[] = [];
@@ -31,7 +40,7 @@ let rereadReports: (readonly ExtentName[])[] = [];
 process.on('message', (command: EngineCommand, handle?: ConnectionHandle) => {
   switch (command.type) {
     case 'start':
-      for (let stream = 0; stream < command.plan.streamCount; stream += 1) startStream(command.plan, stream);
+      startStreams(command.plan, receiveDescriptors(ENGINE_FILES_FD, command.fileCount));
       setInterval(() => report({ type: 'progress', ...totals() }), PROGRESS_INTERVAL_MS);
       break;
     case 'connection':
@@ -55,14 +64,24 @@ function tell(worker: Worker, command: StreamCommand): void {
   worker.postMessage(command);
 }
 
-function startStream(plan: EnginePlan, stream: number): void {
-  const buffer = StreamCounters.allocate();
-  counters.push(new StreamCounters(buffer));
-  const workerData: StreamPlan = { ...plan, stream, counters: buffer };
-  const worker = new Worker(new URL('./stream-main.js', import.meta.url), { workerData });
-  worker.on('message', (message: StreamReport) => handleReport(message, plan));
+/** The files after the images are their locks: it is enough that this process has them open. */
+function startStreams(plan: EnginePlan, files: readonly number[]): void {
+  const imageFds = files.slice(0, plan.blockPageCounts.length);
+  for (let stream = 0; stream < plan.streamCount; stream += 1) {
+    const buffer = StreamCounters.allocate();
+    counters.push(new StreamCounters(buffer));
+    const worker = spareWorker ?? startWorker();
+    spareWorker = undefined;
+    worker.on('message', (message: StreamReport) => handleReport(message, plan));
+    tell(worker, { type: 'plan', plan: { ...plan, imageFds, stream, counters: buffer } });
+    workers.push(worker);
+  }
+}
+
+function startWorker(): Worker {
+  const worker = new Worker(new URL('./stream-main.js', import.meta.url));
   worker.on('error', (error) => report({ type: 'failed', reason: error.message }));
-  workers.push(worker);
+  return worker;
 }
 
 function handleReport(message: StreamReport, plan: EnginePlan): void {

@@ -10,12 +10,13 @@ export interface EnginePlan {
   readonly streamCount: number;
   /** Secret of the digests, 192 bytes. */
   readonly secret: Uint8Array;
-  /** Sizes of the blocks, in the order of the inherited descriptors. */
+  /** Sizes of the blocks, in the order of hello. */
   readonly blockPageCounts: readonly number[];
 }
 
 export type EngineCommand =
-  | { readonly type: 'start'; readonly plan: EnginePlan }
+  /** `fileCount` open files, images first, have been sent over ENGINE_FILES_FD. */
+  | { readonly type: 'start'; readonly plan: EnginePlan; readonly fileCount: number }
   /** A proven data connection; its handle travels with the message. */
   | { readonly type: 'connection'; readonly stream: number }
   /** Digest the whole file again and compare with what was applied. */
@@ -41,14 +42,18 @@ export interface ExtentName {
   readonly extent: number;
 }
 
-/** What a stream's thread is started with. */
+/** What a stream's thread works by. */
 export interface StreamPlan extends EnginePlan {
+  /** The blocks' images, open. */
+  readonly imageFds: readonly number[];
   readonly stream: number;
   readonly counters: SharedArrayBuffer;
 }
 
 export type StreamCommand =
-  { readonly type: 'connection'; readonly fd: number } | { readonly type: 'reread' };
+  | { readonly type: 'plan'; readonly plan: StreamPlan }
+  | { readonly type: 'connection'; readonly fd: number }
+  | { readonly type: 'reread' };
 
 export type StreamReport =
   | { readonly type: 'round-applied'; readonly round: number; readonly roots: readonly Uint8Array[] }

@@ -1,25 +1,29 @@
-/** Entry of a stream's thread: adopts its connection when it comes, and digests files again when asked. */
-import { parentPort, workerData } from 'node:worker_threads';
-import type { StreamCommand, StreamPlan, StreamReport } from './messages.ts';
+/** Entry of a stream's thread: gets its plan, adopts its connection when it comes, digests files again when asked. */
+import { parentPort } from 'node:worker_threads';
+import type { StreamCommand, StreamReport } from './messages.ts';
 import { Stream } from './stream.ts';
 
-const plan: StreamPlan = workerData;
 const report = (message: StreamReport): void => parentPort?.postMessage(message);
+let stream: Stream | undefined;
 
-try {
-  const stream = new Stream(plan, report);
-  parentPort?.on('message', (command: StreamCommand) => {
-    try {
-      if (command.type === 'connection') stream.adopt(command.fd);
-      else stream.reread();
-    } catch (error) {
-      fail(error);
-    }
-  });
-} catch (error) {
-  fail(error);
-}
+parentPort?.on('message', (command: StreamCommand) => {
+  try {
+    perform(command);
+  } catch (error) {
+    report({ type: 'failed', reason: error instanceof Error ? error.message : String(error) });
+  }
+});
 
-function fail(error: unknown): void {
-  report({ type: 'failed', reason: error instanceof Error ? error.message : String(error) });
+function perform(command: StreamCommand): void {
+  switch (command.type) {
+    case 'plan':
+      stream = new Stream(command.plan, report);
+      break;
+    case 'connection':
+      stream?.adopt(command.fd);
+      break;
+    case 'reread':
+      stream?.reread();
+      break;
+  }
 }

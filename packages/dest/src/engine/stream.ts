@@ -18,7 +18,7 @@ import {
   type FrameHeader,
 } from '@pageferry/protocol/wire';
 import { DigestTable, ImageReader, ImageWriter, Shard } from '@pageferry/memory';
-import { FIRST_INHERITED_FD, FrameSocket, system } from '@pageferry/transport';
+import { FrameSocket, system } from '@pageferry/transport';
 import { DestinationKernel, PAGE_SIZE, zeroDigest } from '@pageferry/xbzrle';
 import { FrameApplier } from './apply.ts';
 import { BlockWriter } from './block-writer.ts';
@@ -101,9 +101,9 @@ export class Stream {
   }
 
   #openBlock(index: number, pageCount: number): BlockShard {
-    const { stream, streamCount, secret } = this.#plan;
+    const { stream, streamCount, secret, imageFds } = this.#plan;
     const image = {
-      fd: FIRST_INHERITED_FD + index,
+      fd: imageFds[index] ?? -1,
       path: `block ${index}`,
       sizeBytes: pageCount * PAGE_SIZE,
     };

@@ -12,7 +12,8 @@ const [, , path = '', step = ''] = process.argv;
 const journal = Journal.source({ path, tryLock });
 journal.useSession(session);
 const script = join(dirname(fileURLToPath(import.meta.url)), 'guard-main.js');
-const guard = startGuard({ command: [process.execPath, script, path], onLost: () => process.exit(3) });
+const guard = startGuard({ command: [process.execPath, script, path] });
+guard.watch(() => process.exit(3));
 const first = beginSource(1);
 const handover = sourceExecutor(first, {
   journal,

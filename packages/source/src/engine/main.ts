@@ -5,7 +5,13 @@
  * kills it, and it dies with the daemon.
  */
 import { Worker } from 'node:worker_threads';
-import { bindToDaemon, rssAnonBytes, tellDaemon } from '@pageferry/transport';
+import {
+  bindToDaemon,
+  ENGINE_FILES_FD,
+  receiveDescriptors,
+  rssAnonBytes,
+  tellDaemon,
+} from '@pageferry/transport';
 import { addRoots, ZERO_ROOT } from '@pageferry/xbzrle';
 import { StreamCounters, sumCounters } from './counters.ts';
 import type {
@@ -13,7 +19,7 @@ import type {
   EnginePlan,
   EngineReport,
   RoundPlan,
-  StreamPlan,
+  StreamCommand,
   StreamReport,
 } from './messages.ts';
 import type { ScanProbe } from './probe.ts';
@@ -27,6 +33,8 @@ const limitBuffer = RateLimit.allocate();
 const limit = new RateLimit(limitBuffer);
 const counters: StreamCounters[] = [];
 const workers: Worker[] = [];
+/** Started before there is a plan: its thread loads what it needs meanwhile. */
+let spareWorker: Worker | undefined = startWorker();
 let round: RoundPlan | undefined;
 let connectedCount = 0;
 let probe: ScanProbe = { bytes: 0, ms: 0 };
@@ -36,13 +44,13 @@ process.on('message', (command: EngineCommand) => {
   switch (command.type) {
     case 'start':
       limit.set(command.bytesPerSecond);
-      for (let stream = 0; stream < command.plan.streamCount; stream += 1) startStream(command.plan, stream);
+      startStreams(command.plan, receiveDescriptors(ENGINE_FILES_FD, command.fileCount));
       setInterval(() => report({ type: 'progress', ...totals() }), PROGRESS_INTERVAL_MS);
       break;
     case 'round':
       round = command.plan;
       sentRoots = [];
-      for (const worker of workers) worker.postMessage(command.plan);
+      for (const worker of workers) tell(worker, { type: 'round', plan: command.plan });
       break;
     case 'bandwidth':
       limit.set(command.bytesPerSecond);
@@ -50,14 +58,28 @@ process.on('message', (command: EngineCommand) => {
   }
 });
 
-function startStream(plan: EnginePlan, stream: number): void {
-  const buffer = StreamCounters.allocate();
-  counters.push(new StreamCounters(buffer));
-  const workerData: StreamPlan = { ...plan, stream, counters: buffer, limit: limitBuffer };
-  const worker = new Worker(new URL('./stream-main.js', import.meta.url), { workerData });
-  worker.on('message', (message: StreamReport) => handle(message, plan));
+/** The files after the images are their locks: it is enough that this process has them open. */
+function startStreams(plan: EnginePlan, files: readonly number[]): void {
+  const imageFds = files.slice(0, plan.blockPageCounts.length);
+  for (let stream = 0; stream < plan.streamCount; stream += 1) {
+    const buffer = StreamCounters.allocate();
+    counters.push(new StreamCounters(buffer));
+    const worker = spareWorker ?? startWorker();
+    spareWorker = undefined;
+    worker.on('message', (message: StreamReport) => handle(message, plan));
+    tell(worker, { type: 'plan', plan: { ...plan, imageFds, stream, counters: buffer, limit: limitBuffer } });
+    workers.push(worker);
+  }
+}
+
+function startWorker(): Worker {
+  const worker = new Worker(new URL('./stream-main.js', import.meta.url));
   worker.on('error', (error) => report({ type: 'failed', reason: error.message }));
-  workers.push(worker);
+  return worker;
+}
+
+function tell(worker: Worker, command: StreamCommand): void {
+  worker.postMessage(command);
 }
 
 function handle(message: StreamReport, plan: EnginePlan): void {

@@ -16,7 +16,7 @@ export interface EnginePlan {
   readonly streamCount: number;
   /** Secret of the digests, 192 bytes. */
   readonly secret: Uint8Array;
-  /** Sizes of the blocks, in the order of the inherited descriptors. */
+  /** Sizes of the blocks, in the order of hello. */
   readonly blockPageCounts: readonly number[];
   readonly eviction: 'age' | 'newest';
 }
@@ -32,7 +32,13 @@ export interface RoundPlan {
 }
 
 export type EngineCommand =
-  | { readonly type: 'start'; readonly plan: EnginePlan; readonly bytesPerSecond: number }
+  /** `fileCount` open files, images first, have been sent over ENGINE_FILES_FD. */
+  | {
+      readonly type: 'start';
+      readonly plan: EnginePlan;
+      readonly bytesPerSecond: number;
+      readonly fileCount: number;
+    }
   | { readonly type: 'round'; readonly plan: RoundPlan }
   | { readonly type: 'bandwidth'; readonly bytesPerSecond: number };
 
@@ -50,12 +56,17 @@ export type EngineReport =
     }
   | { readonly type: 'failed'; readonly reason: string };
 
-/** What a stream's thread is started with. */
+/** What a stream's thread works by. */
 export interface StreamPlan extends EnginePlan {
+  /** The blocks' images, open. */
+  readonly imageFds: readonly number[];
   readonly stream: number;
   readonly counters: SharedArrayBuffer;
   readonly limit: SharedArrayBuffer;
 }
+
+export type StreamCommand =
+  { readonly type: 'plan'; readonly plan: StreamPlan } | { readonly type: 'round'; readonly plan: RoundPlan };
 
 export type StreamReport =
   | { readonly type: 'connected'; readonly probe: ScanProbe }

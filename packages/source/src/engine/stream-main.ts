@@ -1,20 +1,24 @@
-/** Entry of a stream's thread: connects, then sends a round whenever the engine's main thread says so. */
-import { parentPort, workerData } from 'node:worker_threads';
-import type { RoundPlan, StreamPlan, StreamReport } from './messages.ts';
+/** Entry of a stream's thread: connects when it gets its plan, then sends a round whenever it is told to. */
+import { parentPort } from 'node:worker_threads';
+import type { StreamCommand, StreamReport } from './messages.ts';
 import { Stream } from './stream.ts';
 
-const plan: StreamPlan = workerData;
 const report = (message: StreamReport): void => parentPort?.postMessage(message);
 const fail = (error: unknown): void =>
   report({ type: 'failed', reason: error instanceof Error ? error.message : String(error) });
+let stream: Stream | undefined;
 
-try {
-  const stream = new Stream(plan);
-  parentPort?.on('message', (round: RoundPlan) => {
-    stream.round(round).then((roots) => report({ type: 'round-sent', roots }), fail);
-  });
-  await stream.connect(fail);
-  report({ type: 'connected', probe: plan.stream === 0 ? stream.probe() : { bytes: 0, ms: 0 } });
-} catch (error) {
-  fail(error);
+parentPort?.on('message', (command: StreamCommand) => {
+  void perform(command).catch(fail);
+});
+
+async function perform(command: StreamCommand): Promise<void> {
+  if (command.type === 'plan') {
+    stream = new Stream(command.plan);
+    await stream.connect(fail);
+    const probe = command.plan.stream === 0 ? stream.probe() : { bytes: 0, ms: 0 };
+    report({ type: 'connected', probe });
+  } else if (stream !== undefined) {
+    report({ type: 'round-sent', roots: await stream.round(command.plan) });
+  }
 }

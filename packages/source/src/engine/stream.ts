@@ -29,7 +29,7 @@ import {
   type DirtyTracker,
   type PageRun,
 } from '@pageferry/memory';
-import { FIRST_INHERITED_FD, FrameSocket, system } from '@pageferry/transport';
+import { FrameSocket, system } from '@pageferry/transport';
 import {
   BATCH_PAGES,
   cacheBytesPerStream,
@@ -233,9 +233,9 @@ export class Stream {
   }
 
   #openBlock(index: number, pageCount: number): BlockShard {
-    const { stream, streamCount, secret } = this.#plan;
+    const { stream, streamCount, secret, imageFds } = this.#plan;
     const image = {
-      fd: FIRST_INHERITED_FD + index,
+      fd: imageFds[index] ?? -1,
       path: `block ${index}`,
       sizeBytes: pageCount * PAGE_SIZE,
     };
