@@ -29,14 +29,14 @@ export async function makeImage(path: string, initial: InitialImage, logPath: st
 /** Arguments of guest-workload, after its program. */
 export function workloadArguments(
   image: string,
-  log: string,
+  log: string | null,
   guest: GuestPlan,
   instance: 'source' | 'destination',
 ): readonly string[] {
   const { plan, initial } = guest;
   const flags = {
     image,
-    log,
+    ...(log === null ? {} : { log }),
     instance,
     'start-at': instance === 'source' ? 'fresh' : 'continue',
     program: plan.program,
@@ -55,7 +55,7 @@ export function workloadArguments(
 /** Starts the guest at the source; resolves when it writes. */
 export async function startGuest(
   image: string,
-  log: string,
+  log: string | null,
   guest: GuestPlan,
   outputPath: string,
 ): Promise<Child> {
