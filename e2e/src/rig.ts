@@ -4,7 +4,7 @@
  * The images are on tmpfs. The destination's image begins with other bytes than the source's, so that a page that
  * was never written shows. `end` ends whatever still names the directory in its command line, and removes it.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IncomingAnswer, MigrateAnswer, MigrationStatus } from '@pageferry/protocol';
 import { writeInitialImage, type InitialImage } from '@pageferry/scripts';
@@ -55,6 +55,7 @@ export class Rig {
   /** Makes everything and starts it: the guest writes, the daemons answer, nothing is armed. */
   static async start(options: RigOptions = {}): Promise<Rig> {
     const directory = mkdtempSync('/dev/shm/pageferry-e2e-');
+    process.once('exit', () => endAtExit(directory));
     try {
       return await startIn(directory, options, (parts) => new Rig(parts));
     } catch (error) {
@@ -174,4 +175,11 @@ async function endAll(directory: string): Promise<void> {
     await untilGone(pid);
   }
   rmSync(directory, { recursive: true });
+}
+
+/** What a test leaves that fails before its teardown; after a teardown there is nothing. */
+function endAtExit(directory: string): void {
+  if (!existsSync(directory)) return;
+  for (const pid of processesNaming(directory)) signalIfThere(pid, 'SIGKILL');
+  rmSync(directory, { recursive: true, force: true });
 }
