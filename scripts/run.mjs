@@ -24,7 +24,6 @@ function run(command, args, options = {}) {
 function install() {
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const hash = createHash('sha256');
-  hash.update(process.version);
   for (const file of ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml'])
     hash.update(readFileSync(join(root, file)));
   const stamp = hash.digest('hex');
