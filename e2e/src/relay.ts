@@ -2,7 +2,6 @@
  * One direction of one proxied connection: cuts it into frames, holds what is to be held, passes the rest on in order.
  * A frame is passed on whole or not at all.
  */
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import {
   CONTROL_LIMITS,
@@ -57,10 +56,7 @@ export class Relay {
   /** Runs until a side closes; then the other side is closed too. */
   start(): void {
     this.#from.once('close', () => this.#to.destroy());
-    void this.#run().catch(() => {
-      this.#from.destroy();
-      this.#to.destroy();
-    });
+    void this.#run().catch(() => this.#destroy());
   }
 
   async #run(): Promise<void> {
@@ -84,7 +80,7 @@ export class Relay {
     const hold = name === undefined ? undefined : this.#rule.holdFor(name);
     if (hold === undefined) return this.#pass(frame);
     this.#waiting = [];
-    this.#flushed = this.#flush(frame, hold, this.#waiting);
+    this.#flushed = this.#flush(frame, hold, this.#waiting).catch(() => this.#destroy());
     return undefined;
   }
 
@@ -106,7 +102,12 @@ export class Relay {
   async #pass(frame: Frame): Promise<void> {
     const bytes = await this.#rule.change(frame);
     if (this.#to.destroyed) return;
-    if (!this.#to.write(bytes)) await Promise.race([once(this.#to, 'drain'), once(this.#to, 'close')]);
+    if (!this.#to.write(bytes)) await untilDrained(this.#to);
+  }
+
+  #destroy(): void {
+    this.#from.destroy();
+    this.#to.destroy();
   }
 
   #nameOf({ type, payload }: Frame): MessageName | undefined {
@@ -117,4 +118,15 @@ export class Relay {
       ? decodeSourceMessage(payload).type
       : decodeDestinationMessage(payload).type;
   }
+}
+
+/** A peer that is gone counts as drained: what is written to it is lost, as on a network. */
+async function untilDrained(socket: Socket): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.on('drain', done).on('close', done);
+  });
 }
