@@ -38,6 +38,8 @@ export class EngineProcess {
       execArgv: [],
     });
     this.#child.on('message', (message) => this.#handler?.onMessage(message));
+    // An engine that ends with files unread resets this socket; `exit` tells of the end.
+    this.#child.stdio[ENGINE_FILES_FD]?.on('error', () => undefined);
     this.#exited = new Promise((resolve) => {
       const ended = (exitCode: number | null, signal: string | null): void => {
         this.#hasEnded = true;

@@ -54,6 +54,16 @@ void t.test('an engine gets open files late, with their locks, and keeps them', 
   closeSync(other);
 });
 
+void t.test('an engine that is killed with files unread does not take its daemon along', async (t) => {
+  const image = openSync(ENTRY, 'r');
+  const { engine } = startEngine();
+  engine.giveFiles([image]);
+  closeSync(image);
+  await engine.kill();
+  await new Promise(setImmediate);
+  t.equal(engine.isAlive, false);
+});
+
 void t.test('an engine yields to guests', async (t) => {
   const { engine, next } = startEngine();
   t.teardown(() => engine.kill());
