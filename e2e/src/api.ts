@@ -48,10 +48,12 @@ export class RefusedError extends Error {
 
 export class ApiClient {
   readonly #origin: string;
+  readonly #explain: () => string;
 
-  /** `address` as the daemon logs it: tcp:HOST:PORT. */
-  constructor(address: string) {
+  /** `address` as the daemon logs it: tcp:HOST:PORT. `explain` is asked why there is no answer. */
+  constructor(address: string, explain: () => string) {
     this.#origin = address.replace(/^tcp:/, 'http://');
+    this.#explain = explain;
   }
 
   async request(method: Method, path: string, body?: unknown): Promise<Answer> {
@@ -59,6 +61,8 @@ export class ApiClient {
     const response = await fetch(this.#origin + path, {
       method,
       ...(body === undefined ? {} : { body: text, headers: { 'content-type': 'application/json' } }),
+    }).catch((cause: unknown) => {
+      throw new Error(`${method} ${path} was not answered: ${this.#explain()}`, { cause });
     });
     const contentType = response.headers.get('content-type') ?? '';
     return { status: response.status, contentType, body: await response.json() };

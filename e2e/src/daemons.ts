@@ -14,6 +14,9 @@ const PROGRAMS = {
 
 const listening = z.object({ msg: z.literal('listening'), api: z.string() });
 
+/** Log lines that a failure quotes. */
+const LAST_LINES = 20;
+
 export interface DaemonOptions {
   readonly side: keyof typeof PROGRAMS;
   /** Takes the state directory. */
@@ -51,7 +54,10 @@ export class Daemon {
       'the line with its address',
       (line) => listening.safeParse(parse(line)).data,
     );
-    this.#api = new ApiClient(api);
+    this.#api = new ApiClient(api, () => {
+      const { code, signal } = child.exit ?? { code: 'none', signal: 'none' };
+      return `the ${side} daemon, exit code ${code}, signal ${signal}:\n${child.lines.slice(-LAST_LINES).join('\n')}`;
+    });
   }
 
   get api(): ApiClient {
