@@ -5,7 +5,7 @@
  * we make is of the source's exact size; one that exists must have it; none is ever deleted.
  */
 import { lstatSync } from 'node:fs';
-import { findMappings, lockImage, openImage, type Image, type ImageLock } from '@pageferry/memory';
+import { findMappings, ImageSet, lockImage, openImage, type Image } from '@pageferry/memory';
 import { ProblemError, type DestinationBlock, type HelloStart, type Warning } from '@pageferry/protocol';
 import { system } from '@pageferry/transport';
 
@@ -13,12 +13,6 @@ export interface ImagePolicy {
   readonly imageRoot: string;
   /** Mappings that cannot be read are an error rather than a warning. */
   readonly isStrict: boolean;
-}
-
-interface OpenBlock {
-  readonly id: string;
-  readonly image: Image;
-  readonly lock: ImageLock;
 }
 
 /**
@@ -46,83 +40,34 @@ export async function checkImages(
   return warnings;
 }
 
-/** Open, locked images in the order of hello's blocks, which is the wire's order. */
-export class DestinationImages {
-  readonly blocks: readonly OpenBlock[];
-
-  private constructor(blocks: readonly OpenBlock[]) {
-    this.blocks = blocks;
-  }
-
-  /**
-   * Opens what the source's hello names, in its order.
-   * @throws MemoryError, ProblemError (unknown-block, same-image, image-mapped, image-exists)
-   */
-  static async open(
-    armed: readonly DestinationBlock[],
-    hello: Pick<HelloStart, 'blocks' | 'imageIdentities'>,
-    hostBootId: string,
-    policy: ImagePolicy,
-  ): Promise<DestinationImages> {
-    checkNames(armed, hello.blocks);
-    const blocks: OpenBlock[] = [];
-    try {
-      for (const [index, { id, sizeBytes }] of hello.blocks.entries()) {
-        const block = armed.find((candidate) => candidate.id === id);
-        if (block === undefined) continue;
-        if (block.create) checkAbsent(block.path);
-        const { path, create } = block;
-        const image = openImage({
-          path,
-          imageRoot: policy.imageRoot,
-          writable: true,
-          expectedSizeBytes: sizeBytes,
-          create,
-        });
-        const lock = lockOther(image, hello.imageIdentities?.[index], hostBootId);
-        blocks.push({ id, image, lock });
-        await checkUnmapped(image, policy);
-      }
-      return new DestinationImages(blocks);
-    } catch (error) {
-      closeAll(blocks);
-      throw error;
-    }
-  }
-
-  get sizeBytes(): number {
-    return this.blocks.reduce((sum, { image }) => sum + image.sizeBytes, 0);
-  }
-
-  /** Images, then locks: what the engine is given. */
-  get files(): number[] {
-    return [...this.blocks.map(({ image }) => image.fd), ...this.blocks.map(({ lock }) => lock.fd)];
-  }
-
-  close(): void {
-    closeAll(this.blocks);
-  }
-}
-
-/** Whose file it is comes before the lock: on its own image the source holds it already. */
-function lockOther(
-  image: Image,
-  theirs: NonNullable<HelloStart['imageIdentities']>[number] | undefined,
+/**
+ * Opens and locks what the source's hello names, in its order, which is the wire's.
+ * @throws MemoryError, ProblemError (unknown-block, same-image, image-mapped, image-exists)
+ */
+export async function openDestinationImages(
+  armed: readonly DestinationBlock[],
+  hello: Pick<HelloStart, 'blocks' | 'imageIdentities'>,
   hostBootId: string,
-): ImageLock {
+  { imageRoot, isStrict }: ImagePolicy,
+): Promise<ImageSet> {
+  checkNames(armed, hello.blocks);
+  const images = new ImageSet(system);
   try {
-    checkOtherFile(image, theirs, hostBootId);
-    return lockImage({ image, calls: system });
+    for (const [index, { id, sizeBytes: expectedSizeBytes }] of hello.blocks.entries()) {
+      const block = armed.find((candidate) => candidate.id === id);
+      if (block === undefined) continue;
+      const { path, create } = block;
+      if (create) checkAbsent(path);
+      const options = { path, imageRoot, writable: true, expectedSizeBytes, create };
+      // Whose file it is comes before the lock: on its own image the source holds it already.
+      const theirs = hello.imageIdentities?.[index];
+      const image = images.open(id, options, (opened) => checkOtherFile(opened, theirs, hostBootId));
+      await checkUnmapped(image, { imageRoot, isStrict });
+    }
+    return images;
   } catch (error) {
-    image.close();
+    images.close();
     throw error;
-  }
-}
-
-function closeAll(blocks: readonly OpenBlock[]): void {
-  for (const { image, lock } of blocks) {
-    lock.release();
-    image.close();
   }
 }
 

@@ -16,7 +16,7 @@ import {
   type Session,
 } from '@pageferry/handover';
 import { problemOf, toWire } from '@pageferry/management';
-import { processStartTime } from '@pageferry/memory';
+import { processStartTime, type ImageSet } from '@pageferry/memory';
 import {
   checkProof,
   describeProblem,
@@ -36,7 +36,7 @@ import {
 import { endProcess, Listener, type Arrival, type EngineProcess } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import { checkHello } from './hello-check.ts';
-import { DestinationImages, type ImagePolicy } from './images.ts';
+import { openDestinationImages, type ImagePolicy } from './images.ts';
 import { Ownership } from './ownership.ts';
 import { Receiving } from './receiving.ts';
 import { reject, takeControl, type DestinationLink, type FromSource } from './session.ts';
@@ -222,7 +222,7 @@ export class Incoming {
     }
     this.#isAccepting = true;
     try {
-      const images = await DestinationImages.open(
+      const images = await openDestinationImages(
         armed.body.blocks,
         hello,
         this.#context.hostBootId,
@@ -234,12 +234,7 @@ export class Incoming {
     }
   }
 
-  async #accept(
-    link: DestinationLink,
-    hello: HelloStart,
-    armed: Armed,
-    images: DestinationImages,
-  ): Promise<void> {
+  async #accept(link: DestinationLink, hello: HelloStart, armed: Armed, images: ImageSet): Promise<void> {
     const { journal, parameters } = this.#context;
     const sessionKey = randomBytes(16);
     const { sessionId, epoch } = hello;

@@ -2,7 +2,9 @@
  * A session's pages at the destination: images, engine and rounds, from an accepted hello until the guest is
  * prepared or the attempt is over.
  */
+import type { ImageSet } from '@pageferry/memory';
 import {
+  checkEpoch,
   decodeDataHello,
   PAGE_SIZE_BYTES,
   ProblemError,
@@ -10,17 +12,15 @@ import {
   type Proof,
   type RootStatus,
 } from '@pageferry/protocol';
-import { checkEpoch } from '@pageferry/protocol';
 import type { Arrival, EngineProcess } from '@pageferry/transport';
 import type { Counters } from './engine/counters.ts';
-import type { DestinationImages } from './images.ts';
 import { PageEngine } from './page-engine.ts';
 import { RoundHistory } from './round-history.ts';
 import { areSameRoots, Rounds } from './rounds.ts';
 
 export interface ReceivingOptions {
   readonly hello: HelloStart;
-  readonly images: DestinationImages;
+  readonly images: ImageSet;
   readonly sessionKey: Uint8Array;
   /** An engine that is started and idle. */
   readonly process: EngineProcess;
@@ -29,7 +29,7 @@ export interface ReceivingOptions {
 
 export class Receiving {
   readonly engine: PageEngine;
-  readonly images: DestinationImages;
+  readonly images: ImageSet;
   readonly verified: Proof[] = [];
   counters: Counters | undefined;
   rssAnonBytes = 0;

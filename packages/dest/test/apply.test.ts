@@ -10,11 +10,11 @@ import {
   RECORD_KIND,
   type PageRecord,
 } from '@pageferry/protocol';
-import { system } from '@pageferry/transport';
+import { SharedCounters, system } from '@pageferry/transport';
 import { DestinationKernel, digest, encode, mix, addRoots, ZERO_ROOT, zeroDigest } from '@pageferry/xbzrle';
 import { FrameApplier } from '../src/engine/apply.ts';
 import { BlockWriter } from '../src/engine/block-writer.ts';
-import { StreamCounters } from '../src/engine/counters.ts';
+import { COUNTER_NAMES, type StreamCounters } from '../src/engine/counters.ts';
 
 const PAGE = 4096;
 const PAGE_COUNT = 1100;
@@ -47,7 +47,7 @@ function bench(t: Test, stream = 0, streamCount = 1): Bench {
     calls: system,
   });
   const block = new BlockWriter({ index: 0, shard, writer, table, kernel });
-  const counters = new StreamCounters(StreamCounters.allocate());
+  const counters = new SharedCounters(COUNTER_NAMES, SharedCounters.allocate(COUNTER_NAMES));
   const applier = new FrameApplier(kernel, counters);
   const records = new PageRecordTable();
   return {

@@ -6,6 +6,7 @@ export { identityOf, isSameFile, type FileIdentity } from './file-identity.ts';
 export { openImage, type Image, type ImageHandle, type OpenImageOptions } from './image-file.ts';
 export { lockImage, type ImageLock } from './image-lock.ts';
 export { ImageReader, MINIMUM_RUN_PAGES, type DataRun } from './image-reader.ts';
+export { ImageSet, type OpenBlock } from './image-set.ts';
 export { ImageWriter, PUNCH_MINIMUM_PAGES } from './image-writer.ts';
 export { findMappings, processStartTime, type MappedFile, type Mapper, type Mappings } from './mappings.ts';
 export { ScanTracker } from './scan-tracker.ts';

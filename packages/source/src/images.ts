@@ -4,13 +4,9 @@
  * Nothing is changed here. What is open stays the same file whatever happens to its name, because the engine
  * is given these descriptors.
  */
-import { fstatSync } from 'node:fs';
-import { findMappings, lockImage, openImage, type Image, type ImageLock } from '@pageferry/memory';
+import { findMappings, ImageSet, type Image } from '@pageferry/memory';
 import { ProblemError, type SourceBlock, type Warning } from '@pageferry/protocol';
 import { system } from '@pageferry/transport';
-
-/** stat counts in these, whatever the file system's blocks are. */
-const BYTES_PER_STAT_BLOCK = 512;
 
 export interface ImagePolicy {
   readonly imageRoot: string;
@@ -18,78 +14,32 @@ export interface ImagePolicy {
   readonly isStrict: boolean;
 }
 
-export interface OpenBlock {
-  readonly id: string;
-  readonly image: Image;
-  readonly lock: ImageLock;
-}
-
-export class SourceImages {
-  readonly blocks: readonly OpenBlock[];
+/** Open, locked images, and what is odd about who maps them. */
+export interface SourceImages {
+  readonly images: ImageSet;
   readonly warnings: readonly Warning[];
-
-  private constructor(blocks: readonly OpenBlock[], warnings: readonly Warning[]) {
-    this.blocks = blocks;
-    this.warnings = warnings;
-  }
-
-  /**
-   * Opens and locks every block's image. `guestPid`: the process that must map them shared, if there is one.
-   * @throws MemoryError, ProblemError (image-mapped, mappings-not-visible, guest-unavailable)
-   */
-  static async open(
-    requested: readonly SourceBlock[],
-    guestPid: number | undefined,
-    policy: ImagePolicy,
-  ): Promise<SourceImages> {
-    const blocks: OpenBlock[] = [];
-    const warnings: Warning[] = [];
-    try {
-      for (const { id, path } of requested) {
-        const image = openImage({ path, imageRoot: policy.imageRoot, writable: false });
-        const lock = lockOrClose(image);
-        blocks.push({ id, image, lock });
-        warnings.push(...(await checkMappings(image, guestPid, policy)));
-      }
-      return new SourceImages(blocks, warnings);
-    } catch (error) {
-      closeAll(blocks);
-      throw error;
-    }
-  }
-
-  get sizeBytes(): number {
-    return this.blocks.reduce((sum, { image }) => sum + image.sizeBytes, 0);
-  }
-
-  /** What the files take up, which is what a scan has to read. */
-  get allocatedBytes(): number {
-    return this.blocks.reduce((sum, { image }) => sum + fstatSync(image.fd).blocks * BYTES_PER_STAT_BLOCK, 0);
-  }
-
-  /** Images, then locks: what the engine is given. */
-  get files(): number[] {
-    return [...this.blocks.map(({ image }) => image.fd), ...this.blocks.map(({ lock }) => lock.fd)];
-  }
-
-  close(): void {
-    closeAll(this.blocks);
-  }
 }
 
-function lockOrClose(image: Image): ImageLock {
+/**
+ * Opens and locks every block's image. `guestPid`: the process that must map them shared, if there is one.
+ * @throws MemoryError, ProblemError (mappings-not-visible, guest-unavailable)
+ */
+export async function openSourceImages(
+  requested: readonly SourceBlock[],
+  guestPid: number | undefined,
+  policy: ImagePolicy,
+): Promise<SourceImages> {
+  const images = new ImageSet(system);
+  const warnings: Warning[] = [];
   try {
-    return lockImage({ image, calls: system });
+    for (const { id, path } of requested) {
+      const image = images.open(id, { path, imageRoot: policy.imageRoot, writable: false });
+      warnings.push(...(await checkMappings(image, guestPid, policy)));
+    }
+    return { images, warnings };
   } catch (error) {
-    image.close();
+    images.close();
     throw error;
-  }
-}
-
-function closeAll(blocks: readonly OpenBlock[]): void {
-  for (const { image, lock } of blocks) {
-    lock.release();
-    image.close();
   }
 }
 

@@ -14,7 +14,7 @@ import {
   type Session,
   type SourceRecord,
 } from '@pageferry/handover';
-import { processStartTime } from '@pageferry/memory';
+import { processStartTime, type ImageSet } from '@pageferry/memory';
 import {
   DIGEST_SECRET_SIZE_BYTES,
   formatTcpAddress,
@@ -33,7 +33,7 @@ import type { Logger } from 'pino';
 import type { Counters } from './engine/counters.ts';
 import type { EnginePlan } from './engine/messages.ts';
 import { guestPorts } from './guest-ports.ts';
-import { SourceImages } from './images.ts';
+import { openSourceImages } from './images.ts';
 import { Ownership } from './ownership.ts';
 import { PageEngine, type EngineReady } from './page-engine.ts';
 import {
@@ -76,7 +76,7 @@ export interface Setup {
   readonly guest: Guest;
   /** Nobody writes, as far as we know: no guest (and none that the operator pauses later), or one that is paused. */
   readonly isGuestStopped: boolean;
-  readonly images: SourceImages;
+  readonly images: ImageSet;
   readonly link: SourceLink;
   readonly engine: PageEngine;
   readonly ownership: Ownership;
@@ -99,7 +99,7 @@ export async function setUp(
     const address = checkedAddress(body.uri, context.allowsPlainTcp);
     const guest = await checkedGuest(body);
     const pid = body.guest.type === 'process' ? body.guest.pid : undefined;
-    const images = await SourceImages.open(body.blocks, pid, context);
+    const { images, warnings: mappingWarnings } = await openSourceImages(body.blocks, pid, context);
     undo.push(() => images.close());
     const engine = new PageEngine({ process: context.takeEngine(), files: images.files, ...events });
     undo.push(() => engine.kill());
@@ -138,7 +138,7 @@ export async function setUp(
       void guard.stop();
       link.close();
     };
-    const warnings = [...images.warnings, ...scanWarnings(ready, images, settings)];
+    const warnings = [...mappingWarnings, ...scanWarnings(ready, images, settings)];
     const isOperatorsGuest = body.guest.type === 'none' && body.capabilities['pause-before-switchover'];
     const isGuestStopped =
       body.guest.type === 'none' ? !isOperatorsGuest : (await guest.runState()) === 'paused';
@@ -173,7 +173,7 @@ function helloOf(
   id: string,
   body: MigrateBody,
   { parameters }: Settings,
-  images: SourceImages,
+  images: ImageSet,
   secret: Uint8Array,
 ): HelloStart {
   const hostBootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
@@ -197,7 +197,7 @@ function helloOf(
 
 function enginePlan(
   { parameters }: Settings,
-  images: SourceImages,
+  images: ImageSet,
 ): Pick<EnginePlan, 'connectTimeoutMs' | 'streamCount' | 'blockPageCounts' | 'eviction'> {
   return {
     connectTimeoutMs: parameters['connect-timeout'],
@@ -211,7 +211,7 @@ function enginePlan(
 function journaledSession(
   session: SessionKey,
   address: TcpAddress,
-  images: SourceImages,
+  images: ImageSet,
   guest: Guest,
   engine: PageEngine,
 ): Session {
@@ -244,7 +244,7 @@ async function checkedGuest(body: MigrateBody): Promise<Guest> {
 }
 
 /** A final scan that is longer than the allowed pause is better known before than found out by never converging. */
-function scanWarnings({ probe }: EngineReady, images: SourceImages, settings: Settings): Warning[] {
+function scanWarnings({ probe }: EngineReady, images: ImageSet, settings: Settings): Warning[] {
   if (probe.bytes === 0) return [];
   const { 'downtime-limit': limitMs, 'multifd-channels': streamCount } = settings.parameters;
   const scanMs = ((probe.ms / probe.bytes) * images.allocatedBytes) / streamCount;

@@ -7,5 +7,7 @@ export * from './errors.ts';
 export * from './frame-receiver.ts';
 export * from './frame-socket.ts';
 export * from './listener.ts';
+export * from './shared-counters.ts';
 export * from './spare.ts';
+export * from './stream-threads.ts';
 export * from './system.ts';

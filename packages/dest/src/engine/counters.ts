@@ -3,32 +3,15 @@
  * nobody waits. Running totals of the migration; docs/PROTOCOL.md, "Counters", defines each.
  */
 
+import type { SharedCounters } from '@pageferry/transport';
+
 /** The counters by name: pages, or bytes of frames with their headers. */
 export const COUNTER_NAMES = ['normal', 'zero', 'xbzrlePages', 'xbzrleBytes', 'transferredBytes'] as const;
 
 export type CounterName = (typeof COUNTER_NAMES)[number];
 export type Counters = Readonly<Record<CounterName, number>>;
 
-/** One stream's counters over shared memory. */
-export class StreamCounters {
-  readonly #cells: Float64Array;
-
-  constructor(buffer: SharedArrayBuffer) {
-    this.#cells = new Float64Array(buffer);
-  }
-
-  static allocate(): SharedArrayBuffer {
-    return new SharedArrayBuffer(COUNTER_NAMES.length * Float64Array.BYTES_PER_ELEMENT);
-  }
-
-  get(name: CounterName): number {
-    return this.#cells[COUNTER_NAMES.indexOf(name)] ?? 0;
-  }
-
-  add(name: CounterName, value: number): void {
-    this.#cells[COUNTER_NAMES.indexOf(name)] = this.get(name) + value;
-  }
-}
+export type StreamCounters = SharedCounters<CounterName>;
 
 /** Sums over the streams. */
 export function sumCounters(streams: readonly StreamCounters[]): Counters {

@@ -4,18 +4,19 @@
  * This thread never reads a data connection and never touches a page, so that it always answers its daemon. It
  * does not stop by itself: the daemon kills it, and it dies with the daemon.
  */
-import { Worker } from 'node:worker_threads';
 import {
   bindToDaemon,
   ENGINE_FILES_FD,
   receiveDescriptors,
   rssAnonBytes,
+  SharedCounters,
+  StreamThreads,
   system,
   tellDaemon,
   type ConnectionHandle,
 } from '@pageferry/transport';
 import { addRoots, ZERO_ROOT } from '@pageferry/xbzrle';
-import { StreamCounters, sumCounters } from './counters.ts';
+import { COUNTER_NAMES, sumCounters, type StreamCounters } from './counters.ts';
 import type {
   EngineCommand,
   EnginePlan,
@@ -30,9 +31,12 @@ const PROGRESS_INTERVAL_MS = 100;
 bindToDaemon();
 const report = (message: EngineReport): void => tellDaemon(message);
 const counters: StreamCounters[] = [];
-const workers: Worker[] = [];
-/** Started before there is a plan: its thread loads what it needs meanwhile. */
-let spareWorker: Worker | undefined = startWorker();
+const threads = new StreamThreads<StreamCommand, StreamReport>({
+  entry: new URL('./stream-main.js', import.meta.url),
+  onReport: (message) => handleReport(message),
+  onError: (error) => report({ type: 'failed', reason: error.message }),
+});
+let running: EnginePlan | undefined;
 /** What the streams have reported of a round, until all have. */
 const appliedRoots = new Map<number, (readonly Uint8Array[])[]>();
 let rereadReports: (readonly ExtentName[])[] = [];
@@ -48,43 +52,31 @@ process.on('message', (command: EngineCommand, handle?: ConnectionHandle) => {
       break;
     case 'reread':
       rereadReports = [];
-      for (const worker of workers) tell(worker, { type: 'reread' });
+      threads.tellAll(command);
       break;
   }
 });
 
 /** The thread gets a descriptor of its own; this process's handle is never read. */
 function hand(stream: number, handle: ConnectionHandle): void {
-  const worker = workers[stream];
-  if (worker !== undefined) tell(worker, { type: 'connection', fd: system.duplicate(handle.fd) });
+  threads.tell(stream, { type: 'connection', fd: system.duplicate(handle.fd) });
   handle.close();
-}
-
-function tell(worker: Worker, command: StreamCommand): void {
-  worker.postMessage(command);
 }
 
 /** The files after the images are their locks: it is enough that this process has them open. */
 function startStreams(plan: EnginePlan, files: readonly number[]): void {
   const imageFds = files.slice(0, plan.blockPageCounts.length);
+  running = plan;
   for (let stream = 0; stream < plan.streamCount; stream += 1) {
-    const buffer = StreamCounters.allocate();
-    counters.push(new StreamCounters(buffer));
-    const worker = spareWorker ?? startWorker();
-    spareWorker = undefined;
-    worker.on('message', (message: StreamReport) => handleReport(message, plan));
-    tell(worker, { type: 'plan', plan: { ...plan, imageFds, stream, counters: buffer } });
-    workers.push(worker);
+    const buffer = SharedCounters.allocate(COUNTER_NAMES);
+    counters.push(new SharedCounters(COUNTER_NAMES, buffer));
+    threads.add({ type: 'plan', plan: { ...plan, imageFds, stream, counters: buffer } });
   }
 }
 
-function startWorker(): Worker {
-  const worker = new Worker(new URL('./stream-main.js', import.meta.url));
-  worker.on('error', (error) => report({ type: 'failed', reason: error.message }));
-  return worker;
-}
-
-function handleReport(message: StreamReport, plan: EnginePlan): void {
+function handleReport(message: StreamReport): void {
+  if (running === undefined) return;
+  const plan = running;
   switch (message.type) {
     case 'failed':
       report(message);

@@ -18,11 +18,11 @@ import {
   type FrameHeader,
 } from '@pageferry/protocol/wire';
 import { DigestTable, ImageReader, ImageWriter, Shard } from '@pageferry/memory';
-import { FrameSocket, system } from '@pageferry/transport';
+import { FrameSocket, SharedCounters, system } from '@pageferry/transport';
 import { DestinationKernel, PAGE_SIZE, zeroDigest } from '@pageferry/xbzrle';
 import { FrameApplier } from './apply.ts';
 import { BlockWriter } from './block-writer.ts';
-import { StreamCounters } from './counters.ts';
+import { COUNTER_NAMES, type StreamCounters } from './counters.ts';
 import type { ExtentName, StreamPlan, StreamReport } from './messages.ts';
 import { differingExtents } from './reread.ts';
 
@@ -46,7 +46,7 @@ export class Stream {
   constructor(plan: StreamPlan, report: (message: StreamReport) => void) {
     this.#plan = plan;
     this.#report = report;
-    this.#counters = new StreamCounters(plan.counters);
+    this.#counters = new SharedCounters(COUNTER_NAMES, plan.counters);
     this.#kernel = new DestinationKernel({ secret: plan.secret });
     this.#applier = new FrameApplier(this.#kernel, this.#counters);
     this.#blocks = plan.blockPageCounts.map((pageCount, index) => this.#openBlock(index, pageCount));

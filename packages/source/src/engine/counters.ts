@@ -3,6 +3,8 @@
  * nobody waits. Each is a running total of the migration unless its line says otherwise.
  */
 
+import type { SharedCounters } from '@pageferry/transport';
+
 /** The counters by name; docs/PROTOCOL.md, "Counters", defines each. Pages, unless the name says bytes or ms. */
 export const COUNTER_NAMES = [
   'normal',
@@ -26,30 +28,7 @@ export const COUNTER_NAMES = [
 export type CounterName = (typeof COUNTER_NAMES)[number];
 export type Counters = Record<CounterName, number>;
 
-/** One stream's counters over shared memory. */
-export class StreamCounters {
-  readonly #cells: Float64Array;
-
-  constructor(buffer: SharedArrayBuffer) {
-    this.#cells = new Float64Array(buffer);
-  }
-
-  static allocate(): SharedArrayBuffer {
-    return new SharedArrayBuffer(COUNTER_NAMES.length * Float64Array.BYTES_PER_ELEMENT);
-  }
-
-  get(name: CounterName): number {
-    return this.#cells[COUNTER_NAMES.indexOf(name)] ?? 0;
-  }
-
-  set(name: CounterName, value: number): void {
-    this.#cells[COUNTER_NAMES.indexOf(name)] = value;
-  }
-
-  add(name: CounterName, value: number): void {
-    this.set(name, this.get(name) + value);
-  }
-}
+export type StreamCounters = SharedCounters<CounterName>;
 
 /** Sums over the streams; the times of a round are those of its slowest stream. */
 export function sumCounters(streams: readonly StreamCounters[]): Counters {

@@ -4,16 +4,17 @@
  * This thread never touches a page, so that it always answers its daemon. It does not stop by itself: the daemon
  * kills it, and it dies with the daemon.
  */
-import { Worker } from 'node:worker_threads';
 import {
   bindToDaemon,
   ENGINE_FILES_FD,
   receiveDescriptors,
   rssAnonBytes,
+  SharedCounters,
+  StreamThreads,
   tellDaemon,
 } from '@pageferry/transport';
 import { addRoots, ZERO_ROOT } from '@pageferry/xbzrle';
-import { StreamCounters, sumCounters } from './counters.ts';
+import { COUNTER_NAMES, sumCounters, type StreamCounters } from './counters.ts';
 import type {
   EngineCommand,
   EnginePlan,
@@ -32,9 +33,12 @@ const report = (message: EngineReport): void => tellDaemon(message);
 const limitBuffer = RateLimit.allocate();
 const limit = new RateLimit(limitBuffer);
 const counters: StreamCounters[] = [];
-const workers: Worker[] = [];
-/** Started before there is a plan: its thread loads what it needs meanwhile. */
-let spareWorker: Worker | undefined = startWorker();
+const threads = new StreamThreads<StreamCommand, StreamReport>({
+  entry: new URL('./stream-main.js', import.meta.url),
+  onReport: (message) => handle(message),
+  onError: (error) => report({ type: 'failed', reason: error.message }),
+});
+let running: EnginePlan | undefined;
 let round: RoundPlan | undefined;
 let connectedCount = 0;
 let probe: ScanProbe = { bytes: 0, ms: 0 };
@@ -50,7 +54,7 @@ process.on('message', (command: EngineCommand) => {
     case 'round':
       round = command.plan;
       sentRoots = [];
-      for (const worker of workers) tell(worker, { type: 'round', plan: command.plan });
+      threads.tellAll(command);
       break;
     case 'bandwidth':
       limit.set(command.bytesPerSecond);
@@ -61,28 +65,17 @@ process.on('message', (command: EngineCommand) => {
 /** The files after the images are their locks: it is enough that this process has them open. */
 function startStreams(plan: EnginePlan, files: readonly number[]): void {
   const imageFds = files.slice(0, plan.blockPageCounts.length);
+  running = plan;
   for (let stream = 0; stream < plan.streamCount; stream += 1) {
-    const buffer = StreamCounters.allocate();
-    counters.push(new StreamCounters(buffer));
-    const worker = spareWorker ?? startWorker();
-    spareWorker = undefined;
-    worker.on('message', (message: StreamReport) => handle(message, plan));
-    tell(worker, { type: 'plan', plan: { ...plan, imageFds, stream, counters: buffer, limit: limitBuffer } });
-    workers.push(worker);
+    const buffer = SharedCounters.allocate(COUNTER_NAMES);
+    counters.push(new SharedCounters(COUNTER_NAMES, buffer));
+    threads.add({ type: 'plan', plan: { ...plan, imageFds, stream, counters: buffer, limit: limitBuffer } });
   }
 }
 
-function startWorker(): Worker {
-  const worker = new Worker(new URL('./stream-main.js', import.meta.url));
-  worker.on('error', (error) => report({ type: 'failed', reason: error.message }));
-  return worker;
-}
-
-function tell(worker: Worker, command: StreamCommand): void {
-  worker.postMessage(command);
-}
-
-function handle(message: StreamReport, plan: EnginePlan): void {
+function handle(message: StreamReport): void {
+  if (running === undefined) return;
+  const plan = running;
   switch (message.type) {
     case 'failed':
       report(message);

@@ -29,7 +29,7 @@ import {
   type DirtyTracker,
   type PageRun,
 } from '@pageferry/memory';
-import { FrameSocket, system } from '@pageferry/transport';
+import { FrameSocket, SharedCounters, system } from '@pageferry/transport';
 import {
   BATCH_PAGES,
   cacheBytesPerStream,
@@ -38,7 +38,7 @@ import {
   SourceKernel,
   zeroDigest,
 } from '@pageferry/xbzrle';
-import { StreamCounters } from './counters.ts';
+import { COUNTER_NAMES, type StreamCounters } from './counters.ts';
 import type { RoundPlan, StreamPlan } from './messages.ts';
 import { probeScan, type ScanProbe } from './probe.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -69,7 +69,7 @@ export class Stream {
 
   constructor(plan: StreamPlan) {
     this.#plan = plan;
-    this.#counters = new StreamCounters(plan.counters);
+    this.#counters = new SharedCounters(COUNTER_NAMES, plan.counters);
     this.#limit = new RateLimit(plan.limit);
     this.#kernel = new SourceKernel({
       secret: plan.secret,
