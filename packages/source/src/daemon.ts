@@ -22,7 +22,8 @@ import {
 } from '@pageferry/protocol';
 import { EngineProcess, Spare } from '@pageferry/transport';
 import type { Logger } from 'pino';
-import { Cancelled, Migration } from './migration.ts';
+import { Migration } from './migration.ts';
+import { Cancelled } from './migration-errors.ts';
 import type { Ownership } from './ownership.ts';
 import { ENGINE_ENTRY } from './page-engine.ts';
 import { recoveredOwnership } from './recovery.ts';

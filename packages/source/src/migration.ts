@@ -6,7 +6,6 @@
  * migration (ownership.ts). Everything that can end it early goes through `fail`.
  */
 import { performance } from 'node:perf_hooks';
-import type { SourceState } from '@pageferry/handover';
 import { problemError } from '@pageferry/management';
 import {
   ProblemError,
@@ -14,35 +13,23 @@ import {
   type Phase,
   type ProblemDetails,
   type Proof,
-  type RootStatus,
   type Warning,
 } from '@pageferry/protocol';
 import type { Logger } from 'pino';
-import { decide, type Decision } from './convergence.ts';
-import type { RoundPlan } from './engine/messages.ts';
 import { Failure } from './failure.ts';
+import { Cancelled, ownershipFailure, requirePhase } from './migration-errors.ts';
 import type { Ownership } from './ownership.ts';
-import type { RoundSent } from './page-engine.ts';
+import { Rounds } from './rounds.ts';
 import { rejection, type FromDestination } from './session.ts';
 import type { Settings } from './settings.ts';
 import { setUp, type Setup, type SetupContext } from './setup.ts';
 import { Statistics } from './statistics.ts';
-
-/** Cancelling and shutting down end a migration like a failure, under another name. */
-export class Cancelled extends ProblemError {
-  constructor(reason: string) {
-    super('cancelled', reason);
-  }
-}
 
 /** The end of a migration. */
 export type Outcome = 'completed' | 'failed' | 'cancelled';
 
 /** How long a rolled-back migration waits for the destination to confirm before that is left to the background. */
 const ABORT_ANSWER_MS = 1000;
-/** Save and load of device state where there is any, before it was measured. */
-const DEVICE_STATE_MS = 30;
-
 export class Migration {
   readonly id: string;
   readonly body: MigrateBody;
@@ -50,13 +37,12 @@ export class Migration {
   readonly statistics = new Statistics(0);
   readonly phases: { readonly name: string; readonly ms: number }[] = [];
   readonly warnings: Warning[] = [];
-  readonly roots: RootStatus[] = [];
   readonly verified: Proof[] = [];
+  readonly rounds: Rounds;
   readonly startedMs = performance.now();
   phase: Phase = 'connecting';
   outcome: Outcome | undefined;
   problem: ProblemDetails | undefined;
-  decision: Decision | undefined;
   setupMs: number | undefined;
   endedMs: number | undefined;
   pausedMs: number | undefined;
@@ -67,11 +53,8 @@ export class Migration {
   readonly #failure = new Failure();
   readonly #abort = new AbortController();
   #setup: Setup | undefined;
-  #round = 0;
-  #roundResult: ((message: Extract<FromDestination, { type: 'round-result' }>) => void) | undefined;
   #continue: (() => void) | undefined;
   #accepted: () => void = () => undefined;
-  #previousRoundMs = 0;
 
   /** Resolves after setup, when the destination has accepted; rejects with a ProblemError if it does not come to that. */
   readonly accepted: Promise<void>;
@@ -84,6 +67,7 @@ export class Migration {
     this.settings = settings;
     this.#context = context;
     this.#logger = context.logger;
+    this.rounds = new Rounds({ body, settings, statistics: this.statistics, logger: context.logger });
     const isAccepted = new Promise<void>((resolve) => {
       this.#accepted = resolve;
     });
@@ -95,10 +79,6 @@ export class Migration {
       }),
     ]);
     this.accepted.catch(() => undefined);
-  }
-
-  get round(): number {
-    return this.#round;
   }
 
   get ownership(): Ownership | undefined {
@@ -136,11 +116,12 @@ export class Migration {
       // Setup undoes itself when it is cancelled, so it is waited for rather than raced.
       const setup = await this.#timed('setup', () => this.#setUp());
       this.#accepted();
-      await this.#phase('bulk', () => this.#sendRound(setup, 0));
-      await this.#phase('rounds', () => this.#iterate(setup));
+      await this.#phase('bulk', () => this.rounds.bulk(setup));
+      await this.#phase('rounds', () => this.rounds.iterate(setup));
       await this.#phase('pausing', () => this.#pause(setup));
       await this.#phase('pre-switchover', () => this.#waitForContinue());
-      const roots = await this.#phase('final-round', () => this.#sendFinalRound(setup));
+      const roots = await this.#phase('final-round', () => this.rounds.final(setup));
+      this.verified.push('source-rescanned');
       await this.#phase('handover', () => this.#offer(setup, roots));
       await this.#phase('committed', () => this.#awaitEnd(setup));
       return await this.#end(setup, 'completed');
@@ -181,75 +162,6 @@ export class Migration {
     return setup;
   }
 
-  /** Rounds until the predicted pause is short enough, or policy says otherwise. */
-  async #iterate(setup: Setup): Promise<void> {
-    for (;;) {
-      const decision = this.#decide(setup);
-      this.decision = decision;
-      this.#logger.info(
-        { round: this.#round, action: decision.action, because: decision.because },
-        'round done',
-      );
-      if (decision.action === 'switchover') return;
-      if (decision.action === 'give-up')
-        throw new ProblemError('no-convergence', decision.because, { peer: 'source' });
-      await this.#sendRound(setup, this.#round + 1);
-    }
-  }
-
-  #decide(setup: Setup): Decision {
-    const { statistics, settings } = this;
-    const last = statistics.lastRound;
-    const { parameters } = settings;
-    const cap = parameters['max-bandwidth'];
-    const measured = {
-      round: this.#round,
-      isGuestStopped: setup.isGuestStopped,
-      changedPages: last === undefined ? 0 : Statistics.changedPages(last),
-      wireBytes: last === undefined ? 0 : Statistics.wireBytes(last),
-      roundMs: last?.roundMs ?? 0,
-      previousRoundMs: this.#previousRoundMs,
-      scanMs: statistics.scanMs,
-      bandwidth: cap === 0 ? statistics.bandwidth : Math.min(cap, statistics.bandwidth),
-      deviceStateMs:
-        this.body.guest.type === 'none' || this.body.guest.type === 'process' ? 0 : DEVICE_STATE_MS,
-      journalMs: setup.journalMs,
-      roundTripMs: setup.link.roundTripMs ?? 0,
-      rereadMs: parameters['destination-reread'] ? statistics.scanMs : 0,
-    };
-    return decide(measured, {
-      downtimeLimitMs: parameters['downtime-limit'],
-      minRounds: parameters['min-rounds'],
-      maxRounds: parameters['max-rounds'],
-      onNoConvergence: parameters['on-no-convergence'],
-    });
-  }
-
-  /** Sends one round before the pause and has the destination confirm its roots. */
-  async #sendRound(setup: Setup, round: number): Promise<void> {
-    const isBulk = round === 0;
-    const useXbzrle =
-      this.body.capabilities.xbzrle && (!isBulk || this.settings.parameters['xbzrle-stage'] === 'always');
-    const sent = await this.#send(
-      setup,
-      { round, useXbzrle, fillCache: true, cacheBytes: this.settings.cacheSizeBytes },
-      async (report) => {
-        const answer = new Promise<Extract<FromDestination, { type: 'round-result' }>>((resolve) => {
-          this.#roundResult = resolve;
-        });
-        setup.link.send({ type: 'round-end', round, roots: [...report.roots] }, setup.epoch);
-        const { roots, matches } = await this.#failure.race(answer);
-        this.#noteRoots(round, report.roots, roots);
-        if (!matches)
-          throw new ProblemError(
-            'roots-differ',
-            `After round ${round} the destination's digests differ from what was sent`,
-          );
-      },
-    );
-    this.#logger.debug({ round, counters: sent.counters }, 'round sent');
-  }
-
   async #pause(setup: Setup): Promise<void> {
     const runState = await setup.guest.runState();
     this.pausedMs = performance.now();
@@ -265,48 +177,6 @@ export class Migration {
     this.#continue = undefined;
   }
 
-  /** The guest is paused: everything is scanned once more, without a cap; nothing is diffed after it. */
-  async #sendFinalRound(setup: Setup): Promise<readonly Uint8Array[]> {
-    setup.engine.setBandwidth(0);
-    const useXbzrle = this.body.capabilities.xbzrle && this.#round > 0;
-    const plan = {
-      round: this.#round + 1,
-      useXbzrle,
-      fillCache: false,
-      cacheBytes: this.settings.cacheSizeBytes,
-    };
-    const sent = await this.#send(setup, plan, async () => undefined, true);
-    this.verified.push('source-rescanned');
-    return sent.roots;
-  }
-
-  /** Sends a round, waits for `confirm`, and notes what it came to. */
-  async #send(
-    setup: Setup,
-    plan: RoundPlan,
-    confirm: (sent: RoundSent) => Promise<void>,
-    isFinal = false,
-  ): Promise<RoundSent> {
-    const { statistics } = this;
-    const before = statistics.lastRound?.after ?? statistics.counters;
-    this.#round = plan.round;
-    const startMs = performance.now();
-    const sent = await setup.engine.round(plan);
-    await confirm(sent);
-    this.#previousRoundMs = statistics.lastRound?.roundMs ?? 0;
-    statistics.counters = sent.counters;
-    const { counters: after, rssAnonBytes } = sent;
-    statistics.rounds.push({
-      round: plan.round,
-      isFinal,
-      before,
-      after,
-      roundMs: performance.now() - startMs,
-      rssAnonBytes,
-    });
-    return sent;
-  }
-
   /** From here the handover decides; it ends in `committed`, or back in our hands. */
   async #offer(setup: Setup, roots: readonly Uint8Array[]): Promise<void> {
     const { ownership } = setup;
@@ -320,10 +190,10 @@ export class Migration {
       );
     }, milliseconds);
     try {
-      await ownership.offer({ round: this.#round, roots });
+      await ownership.offer({ round: this.rounds.current, roots });
       const state = await ownership.until(({ phase }) => phase !== 'offered' && phase !== 'committing');
       if (state.phase !== 'committed' && state.phase !== 'completed') throw ownershipFailure(state);
-      this.#noteRoots(this.#round, roots, roots);
+      this.rounds.noteRoots(this.rounds.current, roots, roots);
       this.verified.push('sent-equals-applied');
       if (this.settings.parameters['destination-reread']) this.verified.push('destination-reread');
     } finally {
@@ -397,7 +267,7 @@ export class Migration {
   #received(message: FromDestination, epoch: number): void {
     switch (message.type) {
       case 'round-result':
-        this.#roundResult?.(message);
+        this.rounds.answered(message);
         break;
       case 'cache-ceiling':
         this.settings.cacheCeilingBytes = message.bytes;
@@ -425,35 +295,6 @@ export class Migration {
     const state = this.#setup?.ownership.state;
     if (state?.phase === 'rolled-back' || state?.phase === 'resuming') this.fail(ownershipFailure(state));
   }
-
-  #noteRoots(round: number, ours: readonly Uint8Array[], theirs: readonly Uint8Array[]): void {
-    this.roots.length = 0;
-    this.body.blocks.forEach(({ id }, index) => {
-      this.roots.push({ block: id, round, source: hex(ours[index]), destination: hex(theirs[index]) });
-    });
-  }
-}
-
-function requirePhase(state: SourceState, phase: SourceState['phase']): void {
-  if (state.phase !== phase) throw ownershipFailure(state);
-}
-
-/** Why the guest is back in our hands, as the handover knows it. */
-function ownershipFailure(state: SourceState): ProblemError {
-  if (!('cause' in state)) return new ProblemError('internal', `the handover is in phase ${state.phase}`);
-  const { code, reason } = state.cause;
-  switch (code) {
-    case 'cancelled':
-      return new Cancelled(reason);
-    case 'link-lost':
-      return new ProblemError('link-lost', reason);
-    case 'aborted-by-destination':
-    case 'refused':
-      return new ProblemError('guest-failed', reason, { peer: 'destination' });
-    case 'daemon-restarted':
-    case 'failed':
-      return new ProblemError('guest-failed', reason, { peer: 'source' });
-  }
 }
 
 async function waitAtMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
@@ -463,8 +304,4 @@ async function waitAtMost(milliseconds: number, work: Promise<unknown>): Promise
   });
   await Promise.race([work, timeout]);
   clearTimeout(timer);
-}
-
-function hex(root: Uint8Array | undefined): string {
-  return Buffer.from(root ?? []).toString('hex');
 }

@@ -103,6 +103,7 @@ export class Ownership {
   async deliver(event: SourceEvent): Promise<SourceState> {
     const state = await this.#executor.deliver(event);
     this.#changed();
+    if (this.#link === undefined) void this.#reconnect();
     return state;
   }
 
@@ -121,7 +122,6 @@ export class Ownership {
   async linkLost(error: Error): Promise<void> {
     this.#link = undefined;
     await this.deliver({ type: 'link-lost', reason: error.message });
-    void this.#reconnect();
   }
 
   /** Resolves with the state once it satisfies `condition`. */
@@ -132,6 +132,13 @@ export class Ownership {
       });
     }
     return this.state;
+  }
+
+  /** Closes the link of a migration that is over; what is still owed to the destination is told on a new one. */
+  releaseLink(): void {
+    this.#link?.close();
+    this.#link = undefined;
+    void this.#reconnect();
   }
 
   /** Stops reconnecting and closes the link; the journal keeps what is owed. */

@@ -136,7 +136,7 @@ export async function setUp(
     const close = (): void => {
       images.close();
       void guard.stop();
-      link.close();
+      ownership.releaseLink();
     };
     const warnings = [...mappingWarnings, ...scanWarnings(ready, images, settings)];
     const isOperatorsGuest = body.guest.type === 'none' && body.capabilities['pause-before-switchover'];

@@ -20,7 +20,8 @@ export const IDLE_STATUS: MigrationStatus = {
 };
 
 export function sourceStatus(migration: Migration, nowMs: number): MigrationStatus {
-  const { statistics, settings, problem, decision, outcome } = migration;
+  const { statistics, settings, problem, outcome, rounds } = migration;
+  const { decision } = rounds;
   const phase = phaseOf(migration);
   const endMs = migration.endedMs ?? nowMs;
   const totalMs = endMs - migration.startedMs;
@@ -45,14 +46,14 @@ export function sourceStatus(migration: Migration, nowMs: number): MigrationStat
       side: 'source',
       'migration-id': migration.id,
       phase,
-      round: migration.round,
+      round: rounds.current,
       coverage: statistics.coverage,
       ...(decision === undefined
         ? {}
         : { because: decision.because, 'predicted-downtime': predicted(decision.predicted) }),
       phases: [...migration.phases],
       rounds: statistics.rounds.map((facts) => statistics.roundStatus(facts)),
-      roots: [...migration.roots],
+      roots: [...rounds.roots],
       verified: [...migration.verified],
       guest: guestStatus(migration),
       ...(engine === undefined ? {} : { engine: { pid: engine, 'rss-anon': statistics.rssAnonBytes } }),

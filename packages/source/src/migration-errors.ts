@@ -1,0 +1,33 @@
+/** How a migration ends early, and why the guest is back in our hands, as the handover knows it. */
+import type { SourceState } from '@pageferry/handover';
+import { ProblemError } from '@pageferry/protocol';
+
+/** Cancelling and shutting down end a migration like a failure, under another name. */
+export class Cancelled extends ProblemError {
+  constructor(reason: string) {
+    super('cancelled', reason);
+  }
+}
+
+/** The error of a state that the migration did not want. */
+export function ownershipFailure(state: SourceState): ProblemError {
+  if (!('cause' in state)) return new ProblemError('internal', `the handover is in phase ${state.phase}`);
+  const { code, reason } = state.cause;
+  switch (code) {
+    case 'cancelled':
+      return new Cancelled(reason);
+    case 'link-lost':
+      return new ProblemError('link-lost', reason);
+    case 'aborted-by-destination':
+    case 'refused':
+      return new ProblemError('guest-failed', reason, { peer: 'destination' });
+    case 'daemon-restarted':
+    case 'failed':
+      return new ProblemError('guest-failed', reason, { peer: 'source' });
+  }
+}
+
+/** @throws ProblemError unless the handover is where it should be. */
+export function requirePhase(state: SourceState, phase: SourceState['phase']): void {
+  if (state.phase !== phase) throw ownershipFailure(state);
+}
