@@ -1,6 +1,6 @@
 /** A message that the proxy holds back: when it has come, and what becomes of it. */
 import type { ControlMessage } from '@pageferry/protocol';
-import { guarded } from './wait.ts';
+import { guarded } from '@pageferry/scripts/harness';
 
 /** What can be held: control messages by their type, and two frames of data connections. */
 export type MessageName = ControlMessage['type'] | 'pages' | 'stream-round-end';

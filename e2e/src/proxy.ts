@@ -18,7 +18,7 @@ import {
 } from '@pageferry/protocol';
 import { Relay, type FrameRule } from './relay.ts';
 import { Hold, type MessageName } from './hold.ts';
-import { guarded } from './wait.ts';
+import { guarded } from '@pageferry/scripts/harness';
 
 export class Proxy {
   /** Held before each page frame, milliseconds. */

@@ -8,10 +8,15 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IncomingAnswer, MigrateAnswer, MigrationStatus } from '@pageferry/protocol';
 import { writeInitialImage, type InitialImage } from '@pageferry/scripts';
-import type { IncomingRequest, MigrateRequest } from './api.ts';
-import type { Child } from './child.ts';
-import { Daemon } from './daemons.ts';
-import { processesNaming, signalIfThere, untilGone } from './processes.ts';
+import {
+  type Child,
+  Daemon,
+  type IncomingRequest,
+  type MigrateRequest,
+  endProcessesNaming,
+  processesNaming,
+  signalIfThere,
+} from '@pageferry/scripts/harness';
 import { Proxy } from './proxy.ts';
 import { Workload, type WorkloadOptions } from './workload.ts';
 
@@ -168,12 +173,9 @@ function destinationImagePath(directory: string): string {
   return join(directory, 'destination.ram');
 }
 
-/** Every process of the rig names its directory: guests that outlived their daemon, guards, daemons of a failed start. */
+/** Every process of the rig names its directory. */
 async function endAll(directory: string): Promise<void> {
-  for (const pid of processesNaming(directory)) {
-    signalIfThere(pid, 'SIGKILL');
-    await untilGone(pid);
-  }
+  await endProcessesNaming(directory);
   rmSync(directory, { recursive: true });
 }
 

@@ -18,7 +18,7 @@ import {
   PREAMBLE_BYTES,
   type DestinationMessage,
 } from '@pageferry/protocol';
-import { guarded } from './wait.ts';
+import { guarded } from '@pageferry/scripts/harness';
 
 const SESSION_ID = new Uint8Array(16).fill(7);
 

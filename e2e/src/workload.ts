@@ -13,9 +13,14 @@ import {
   type InitialImage,
   type WorkloadPlan,
 } from '@pageferry/scripts';
-import { Child, programPath } from './child.ts';
-import { processState, signalIfThere, untilGone } from './processes.ts';
-import { eventually } from './wait.ts';
+import {
+  Child,
+  eventually,
+  processState,
+  programPath,
+  signalIfThere,
+  untilGone,
+} from '@pageferry/scripts/harness';
 
 const PROGRAM = programPath('scripts/dist/src/guest-workload.js');
 /** Compares $1 with $2, writes the verdict to $3, becomes the rest. */

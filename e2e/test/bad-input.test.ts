@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { problemType, SUPPORTED_VERSIONS, type MigrationStatus } from '@pageferry/protocol';
-import type { ApiClient } from '../src/api.ts';
+import type { ApiClient } from '@pageferry/scripts/harness';
 import { Rig } from '../src/rig.ts';
 import { offerVersions } from '../src/strangers.ts';
 import { makeFixtures, type Fixtures } from './bad-input/fixtures.ts';

@@ -4,11 +4,9 @@
  */
 import t, { type Test } from 'tap';
 import type { Phase } from '@pageferry/protocol';
-import type { MigrateRequest } from '../src/api.ts';
+import { eventually, type MigrateRequest, processesNaming, processState } from '@pageferry/scripts/harness';
 import type { MessageName } from '../src/hold.ts';
-import { processesNaming, processState } from '../src/processes.ts';
 import { Rig } from '../src/rig.ts';
-import { eventually } from '../src/wait.ts';
 
 const MIB = 2 ** 20;
 const PROBLEM = 'urn:pageferry:problem:';

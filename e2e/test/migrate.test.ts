@@ -2,8 +2,7 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { problemType } from '@pageferry/protocol';
 import t from 'tap';
-import type { MigrateRequest } from '../src/api.ts';
-import { processState } from '../src/processes.ts';
+import { type MigrateRequest, processState } from '@pageferry/scripts/harness';
 import { Rig } from '../src/rig.ts';
 import { WriteSamples } from '../src/write-samples.ts';
 

@@ -9,11 +9,9 @@ import { Progress, formatBytes } from './demo/progress.ts';
 import { proveHandover, requireCmp } from './demo/proof.ts';
 import type { DemoFiles } from './demo/proof.ts';
 import { resultTable } from './demo/table.ts';
-import { Daemon } from './harness/daemon.ts';
-import { killDestinationGuest } from './harness/destination-guest.ts';
 import { WORKLOAD, makeImage, startGuest, workloadArguments } from './harness/guest.ts';
 import type { GuestPlan } from './harness/guest.ts';
-import { awaitCompleted, startMigration } from './harness/migration.ts';
+import { arm, awaitCompleted, startDaemons } from './harness/migration.ts';
 import type { Daemons } from './harness/migration.ts';
 import { Workspace } from './harness/workspace.ts';
 import { PAGE_BYTES } from './workload/initial-image.ts';
@@ -23,6 +21,8 @@ const SMALL_FILES_BYTES = 64 * 2 ** 20;
 const DOCS_PAGES_PER_SECOND = 2000;
 const ZERO_WRITES_SHARE = 0.1;
 const POLL_MS = 100;
+/** Name of the destination's command in its configuration. */
+const GUEST = 'demo';
 /** A page can travel as a delta from its third time on, so two rounds after the bulk stage show none yet. */
 const ROUNDS_WITH_DELTAS = 4;
 
@@ -54,10 +54,9 @@ async function run(options: DemoOptions, workspace: Workspace): Promise<string> 
   };
   const guest = planOf(options);
   say(`making an image of ${formatBytes(options.sizeBytes)}, ${options.zeroShare * 100} % of it zero pages`);
-  await makeImage(files.sourceImage, guest.initial, workspace.file('make-image.out'));
-  const daemons = await startDaemons(options, files, guest, workspace);
-  const source = await startGuest(files.sourceImage, files.log, guest, workspace.file('guest.out'));
-  workspace.onClose(() => source.stop('SIGKILL').then(() => undefined));
+  await makeImage(files.sourceImage, guest.initial);
+  const daemons = await startDaemons(workspace, { [GUEST]: commandOf(options, files, guest) });
+  const source = await startGuest(files.sourceImage, files.log, guest);
   say(`the guest is process ${source.pid} and keeps writing; migrating it`);
   const status = await migrate(daemons, source.pid, files, options);
   const proof = await proveHandover(daemons, source, files, guest, say);
@@ -79,17 +78,14 @@ function planOf({ sizeBytes, zeroShare, ratePerSecond }: DemoOptions): GuestPlan
   };
 }
 
-async function startDaemons(
+/** What the destination starts: the comparison, then the guest. */
+function commandOf(
   { sizeBytes, isBroken }: DemoOptions,
   files: DemoFiles,
   guest: GuestPlan,
-  workspace: Workspace,
-): Promise<Daemons> {
-  const directory = workspace.path;
-  const source = await Daemon.start({ side: 'source', directory });
-  workspace.onClose(() => source.stop());
+): readonly string[] {
   const workload = workloadArguments(files.destinationImage, files.log, guest, 'destination');
-  const command = comparingCommand(
+  return comparingCommand(
     {
       verdictPath: files.verdict,
       sourceImage: files.sourceImage,
@@ -98,16 +94,6 @@ async function startDaemons(
     },
     [process.execPath, WORKLOAD, ...workload],
   );
-  const destination = await Daemon.start({
-    side: 'destination',
-    directory,
-    guestCommands: { demo: command },
-  });
-  workspace.onClose(async () => {
-    await killDestinationGuest(destination);
-    await destination.stop();
-  });
-  return { source, destination };
 }
 
 async function migrate(
@@ -116,10 +102,10 @@ async function migrate(
   files: DemoFiles,
   options: DemoOptions,
 ): Promise<MigrationStatus> {
-  const { warnings } = await startMigration(daemons, {
+  const body = await arm(daemons, {
     incoming: {
       blocks: [{ id: 'pc.ram', path: files.destinationImage, create: true }],
-      guest: { type: 'process', command: 'demo' },
+      guest: { type: 'process', command: GUEST },
     },
     migrate: {
       blocks: [{ id: 'pc.ram', path: files.sourceImage }],
@@ -134,6 +120,7 @@ async function migrate(
       },
     },
   });
+  const { warnings } = await daemons.source.api.migrate(body);
   for (const { name, detail } of warnings) say(`warning ${name}: ${detail}`);
   const progress = new Progress(process.stdout);
   return awaitCompleted(daemons, POLL_MS, (status) => progress.update(status));

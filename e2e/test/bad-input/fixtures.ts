@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { Child, programPath } from '../../src/child.ts';
+import { Child, programPath } from '@pageferry/scripts/harness';
 import type { Rig } from '../../src/rig.ts';
 import { listenAsNewerDestination } from '../../src/strangers.ts';
 

@@ -1,6 +1,6 @@
 /** The table of requests that are refused: what is asked, and what comes back. */
 import type { problems } from '@pageferry/protocol';
-import type { IncomingRequest, Method } from '../../src/api.ts';
+import type { IncomingRequest, Method } from '@pageferry/scripts/harness';
 import { BLOCK_ID, type Rig } from '../../src/rig.ts';
 import type { Fixtures } from './fixtures.ts';
 

@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import type { MigrationStatus } from '@pageferry/protocol';
 import { makeImage, startGuest } from '../harness/guest.ts';
 import type { GuestPlan } from '../harness/guest.ts';
-import { awaitCompleted, startMigration } from '../harness/migration.ts';
+import { arm, awaitCompleted } from '../harness/migration.ts';
 import { PAGE_BYTES } from '../workload/initial-image.ts';
 import type { BenchOptions } from './options.ts';
 import { formatTable, formatTarget } from './figures.ts';
@@ -45,10 +45,9 @@ async function measure(image: Case): Promise<boolean> {
     const from = workspace.file('a.ram');
     const to = workspace.file('b.ram');
     const guest = planOf(image);
-    await makeImage(from, guest.initial, workspace.file('make-image.out'));
-    const child = await startGuest(from, workspace.file('guest.log'), guest, workspace.file('guest.out'));
-    workspace.onClose(() => child.stop('SIGKILL').then(() => undefined));
-    await startMigration(
+    await makeImage(from, guest.initial);
+    const child = await startGuest(from, null, guest);
+    const body = await arm(
       daemons,
       requestFor(from, to, child.pid, {
         'xbzrle-cache-size': CACHE_BYTES,
@@ -56,8 +55,9 @@ async function measure(image: Case): Promise<boolean> {
         'on-no-convergence': 'switchover',
       }),
     );
+    await daemons.source.api.migrate(body);
     const source = await awaitCompleted(daemons, POLL_MS);
-    const destination = await daemons.destination.status();
+    const destination = await daemons.destination.api.status();
     rmSync(to);
     return report(image, source, destination);
   });

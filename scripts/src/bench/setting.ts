@@ -1,6 +1,6 @@
 // What the measurements share: a workspace with two running daemons, and memory that the host has already provided.
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
-import { Daemon } from '../harness/daemon.ts';
+import { startDaemons } from '../harness/migration.ts';
 import type { Daemons, MigrationRequest } from '../harness/migration.ts';
 import { Workspace } from '../harness/workspace.ts';
 
@@ -19,15 +19,8 @@ export async function withDaemons<T>(imageBytes: number, work: (setting: Setting
   const workspace = new Workspace('bench', imageBytes + SMALL_FILES_BYTES);
   workspace.closeOnSignals();
   try {
-    const source = await Daemon.start({ side: 'source', directory: workspace.path });
-    workspace.onClose(() => source.stop());
-    const destination = await Daemon.start({
-      side: 'destination',
-      directory: workspace.path,
-      guestCommands: { [ENDING_GUEST]: ['/bin/true'] },
-    });
-    workspace.onClose(() => destination.stop());
-    return await work({ workspace, daemons: { source, destination } });
+    const daemons = await startDaemons(workspace, { [ENDING_GUEST]: ['/bin/true'] });
+    return await work({ workspace, daemons });
   } finally {
     await workspace.close();
   }
@@ -53,7 +46,7 @@ export function requestFor(
   from: string,
   to: string,
   guestPid: number | null,
-  parameters: Readonly<Record<string, unknown>> = {},
+  parameters: MigrationRequest['migrate']['parameters'] = {},
 ): MigrationRequest {
   return {
     incoming: {

@@ -1,14 +1,13 @@
 // How long GET /status takes while a migration runs at full speed: another process asks every 2 ms on one connection.
 import { rmSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { Child, waitFor } from '../harness/child.ts';
+import { Child, programPath } from '../harness/child.ts';
 import { makeImage } from '../harness/guest.ts';
-import { awaitCompleted, startMigration } from '../harness/migration.ts';
+import { arm, awaitCompleted } from '../harness/migration.ts';
 import type { BenchOptions } from './options.ts';
 import { formatTable, formatTarget, percentile } from './figures.ts';
 import { requestFor, warmMemory, withDaemons } from './setting.ts';
 
-const POLLER = fileURLToPath(new URL('./status-poller.js', import.meta.url));
+const POLLER = programPath('scripts/dist/src/bench/status-poller.js');
 const INTERVAL_MS = 2;
 /** The benchmark itself only waits for the end. */
 const WAIT_POLL_MS = 200;
@@ -20,32 +19,28 @@ export async function benchStatus({ sizeBytes, pairCount }: BenchOptions): Promi
   await withDaemons(3 * sizeBytes, async ({ workspace, daemons }) => {
     const from = workspace.file('a.ram');
     const to = workspace.file('b.ram');
-    await makeImage(from, { seed: 1, sizeBytes, zeroShare: 0 }, workspace.file('make-image.out'));
+    await makeImage(from, { seed: 1, sizeBytes, zeroShare: 0 });
     for (let run = 0; run < pairCount; run += 1) {
       warmMemory(workspace, sizeBytes);
-      const poller = await Child.startNode(
-        'the poller',
-        POLLER,
-        [daemons.source.socketPath, String(INTERVAL_MS)],
-        workspace.file(`poller-${run}.out`),
-      );
-      workspace.onClose(() => poller.stop('SIGKILL').then(() => undefined));
-      await waitFor('the poller', () => (poller.log.includes('polling') ? true : undefined), poller);
-      await startMigration(daemons, requestFor(from, to, null));
+      const body = await arm(daemons, requestFor(from, to, null));
+      const poller = await Child.start(POLLER, [daemons.source.api.origin, String(INTERVAL_MS)]);
+      workspace.onClose(() => poller.end('SIGKILL'));
+      await poller.line('its first answer', (line) => (line === 'polling' ? true : undefined));
+      await daemons.source.api.migrate(body);
       await awaitCompleted(daemons, WAIT_POLL_MS);
       await poller.succeed();
-      latencies.push(...readLatencies(poller.log));
+      latencies.push(...readLatencies(poller.lines.at(-1) ?? ''));
       rmSync(to);
     }
   });
   return report(latencies, sizeBytes, pairCount);
 }
 
-function readLatencies(log: string): readonly number[] {
-  const values: unknown = JSON.parse(log.trim().split('\n').at(-1) ?? '');
+function readLatencies(line: string): readonly number[] {
+  const values: unknown = JSON.parse(line);
   if (Array.isArray(values) && values.every((value): value is number => typeof value === 'number'))
     return values;
-  throw new Error(`the poller printed ${log}`);
+  throw new Error(`the poller printed ${line}`);
 }
 
 function report(latencies: readonly number[], sizeBytes: number, runCount: number): boolean {

@@ -9,7 +9,7 @@ import type { BenchOptions } from './options.ts';
 import { formatTable, formatTarget, median } from './figures.ts';
 import { requestFor, warmMemory, withDaemons } from './setting.ts';
 
-const POLL_MS = 5;
+const POLL_MS = 10;
 const WORST_RATIO = 2;
 const BASE = 'cp';
 
@@ -28,7 +28,7 @@ export async function benchTransfer({ sizeBytes, pairCount }: BenchOptions): Pro
   await withDaemons(3 * sizeBytes, async ({ workspace, daemons }) => {
     const from = workspace.file('a.ram');
     const to = workspace.file('b.ram');
-    await makeImage(from, { seed: 1, sizeBytes, zeroShare: 0 }, workspace.file('make-image.out'));
+    await makeImage(from, { seed: 1, sizeBytes, zeroShare: 0 });
     const rivals = RIVALS.filter(({ needs }) => isInstalled(needs));
     for (let pair = 0; pair < pairCount; pair += 1) {
       warmMemory(workspace, sizeBytes);
@@ -48,7 +48,7 @@ export async function benchTransfer({ sizeBytes, pairCount }: BenchOptions): Pro
 async function runPageferry(daemons: Daemons, from: string, to: string, times: Times): Promise<void> {
   const body = await arm(daemons, requestFor(from, to, null));
   const startMs = performance.now();
-  await daemons.source.api.call('migrate', body);
+  await daemons.source.api.migrate(body);
   const status = await awaitCompleted(daemons, POLL_MS);
   note(times, 'pageferry, POST /migrate to completed', performance.now() - startMs);
   note(times, 'pageferry, total-time', status['total-time'] ?? NaN);

@@ -2,12 +2,13 @@
 // destination's memory, the log that both instances of the guest appended to, and the replay of all of it from the seeds.
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { waitFor } from '../harness/child.ts';
 import type { Child } from '../harness/child.ts';
-import { endDestinationGuest } from '../harness/destination-guest.ts';
+import type { Daemon } from '../harness/daemons.ts';
 import { replayOf } from '../harness/guest.ts';
 import type { GuestPlan } from '../harness/guest.ts';
 import type { Daemons } from '../harness/migration.ts';
+import { signalIfThere, untilGone } from '../harness/processes.ts';
+import { eventually } from '../harness/wait.ts';
 import { checkLog } from '../workload/check-log.ts';
 import type { LogReport } from '../workload/check-log.ts';
 import { lanesOf } from '../workload/lane.ts';
@@ -39,12 +40,12 @@ export async function proveHandover(
   guest: GuestPlan,
   say: (text: string) => void,
 ): Promise<string> {
-  const verdict = await waitFor('the comparison', () => readVerdict(files.verdict));
+  const verdict = await eventually('the comparison', () => readVerdict(files.verdict));
   if (!verdict.isIdentical) throw new Error(`NOT identical: ${verdict.text}`);
   say('cmp: both images are identical while neither guest runs; the guest may go on at the destination');
   const before = readCounters(files.sourceImage, guest);
   const isGoingOn = (counter: number, lane: number) => counter >= (before[lane] ?? 0) + OPERATIONS_THERE;
-  const after = await waitFor('the guest to go on at the destination', () => {
+  const after = await eventually('the guest to go on at the destination', () => {
     const now = readCounters(files.destinationImage, guest);
     return now.every(isGoingOn) ? now : undefined;
   });
@@ -52,7 +53,7 @@ export async function proveHandover(
     `the guest's counters stopped at ${before.join(' and ')} at the source, and are at ${after.join(' and ')} now`,
   );
   if (source.exit !== undefined) throw new Error('the guest at the source has ended; it should stand still');
-  await endDestinationGuest(destination);
+  await endGuest(destination);
   const report = await checkLog(files.log);
   checkReport(report);
   const mismatches = replayAndCompare(files.destinationImage, replayOf(guest, report.lastOperations));
@@ -66,6 +67,14 @@ export async function proveHandover(
     `identical: cmp of ${files.sourceImage} and ${files.destinationImage} (${guest.initial.sizeBytes} bytes) ` +
     `while the guest was stopped; ${operations} operations replayed`
   );
+}
+
+/** Its memory does not change any more after this. */
+async function endGuest({ api }: Daemon): Promise<void> {
+  const pid = (await api.status()).pageferry.guest?.pid;
+  if (pid === undefined) throw new Error('the destination does not know its guest');
+  signalIfThere(pid, 'SIGTERM');
+  await untilGone(pid);
 }
 
 function readCounters(image: string, { plan }: GuestPlan): readonly number[] {

@@ -1,103 +1,90 @@
-// A process that a script starts: its output goes to a file, its end is a promise, it is stopped by pid.
-// Each leads its own process group, so that an interrupt at the terminal reaches the script alone, which then stops
-// them in order. NODE_OPTIONS is emptied: a test runner's would be loaded into every process.
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+/**
+ * A Node program as a child process, its output kept line by line. NODE_OPTIONS is emptied, because a test runner puts
+ * its own loaders there.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { eventually, guarded } from './wait.ts';
 
-/** Guard against hanging; nothing here takes that long. */
-const GUARD_MS = 60_000;
+/** How a process ended. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
 
-/** How a process ended: its exit code, or the signal that killed it. */
-export type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
+/** The compiled file of a package's program, by its path from the repository's root. */
+export function programPath(path: string): string {
+  return fileURLToPath(new URL(`../../../../${path}`, import.meta.url));
+}
 
 export class Child {
-  readonly name: string;
   readonly pid: number;
-  readonly logPath: string;
-  readonly exited: Promise<Exit>;
+  /** Standard output and standard error, in the order of arrival. */
+  readonly lines: string[] = [];
+  readonly ended: Promise<Exit>;
   exit: Exit | undefined;
-  readonly #process: ChildProcess;
+  readonly #name: string;
 
-  private constructor(name: string, logPath: string, child: ChildProcess, pid: number) {
-    this.name = name;
-    this.logPath = logPath;
+  private constructor(name: string, child: ChildProcess, pid: number) {
+    this.#name = name;
     this.pid = pid;
-    this.#process = child;
-    this.exited = new Promise((resolve) => {
-      child.once('exit', (code, signal) => {
+    for (const output of [child.stdout, child.stderr]) {
+      if (output !== null) createInterface({ input: output }).on('line', (line) => this.lines.push(line));
+    }
+    this.ended = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
         this.exit = { code, signal };
         resolve(this.exit);
       });
     });
   }
 
-  /** Runs a script of ours with Node; output of both kinds is appended to `logPath`. */
-  static async startNode(
-    name: string,
-    script: string,
-    args: readonly string[],
-    logPath: string,
-  ): Promise<Child> {
-    const log = openSync(logPath, 'a', 0o600);
-    try {
-      const child = spawn(process.execPath, [script, ...args], {
-        stdio: ['ignore', log, log],
-        detached: true,
-        env: { ...process.env, NODE_OPTIONS: '' },
-      });
-      if (child.pid === undefined) {
-        const [error]: unknown[] = await once(child, 'error').catch((reason: unknown) => [reason]);
-        throw new Error(`${name} could not be started: ${String(error)}`);
-      }
-      return new Child(name, logPath, child, child.pid);
-    } finally {
-      closeSync(log);
-    }
-  }
-
-  get log(): string {
-    return readFileSync(this.logPath, 'utf8');
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#process.kill(signal);
-  }
-
-  /** Resolves with its end; throws with its output if that was not success. */
-  async succeed(): Promise<void> {
-    const { code } = await this.exited;
-    if (code !== 0) throw new Error(`${this.name} failed: ${this.log.trim()}`);
-  }
-
-  /** Asks it to end, and kills it if it does not within the guard. A stopped process is killed at once. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
-    if (this.exit !== undefined) return this.exit;
-    this.signal(signal);
-    const timer = setTimeout(() => this.signal('SIGKILL'), GUARD_MS);
-    const exit = await this.exited;
-    clearTimeout(timer);
-    return exit;
-  }
-}
-
-/** Asks `probe` again and again until it gives a value; throws after the guard time, or when `child` has ended. */
-export async function waitFor<T>(
-  what: string,
-  probe: () => Promise<T | undefined> | T | undefined,
-  child?: Child,
-  intervalMs = 10,
-): Promise<T> {
-  const deadline = performance.now() + GUARD_MS;
-  for (;;) {
-    const value = await probe();
-    if (value !== undefined) return value;
-    if (child?.exit !== undefined)
-      throw new Error(`${child.name} ended while waiting for ${what}: ${child.log.trim()}`);
-    if (performance.now() > deadline) throw new Error(`waited ${GUARD_MS} ms for ${what}`);
-    await new Promise((resolve) => {
-      setTimeout(resolve, intervalMs);
+  /** `isDetached`: in a session of its own, as guests are that a daemon may stop and continue. */
+  static async start(program: string, args: readonly string[], isDetached = false): Promise<Child> {
+    const child = spawn(process.execPath, [program, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: isDetached,
+      env: { ...process.env, NODE_OPTIONS: '' },
     });
+    await once(child, 'spawn');
+    if (child.pid === undefined) throw new Error(`${program} was not started`);
+    return new Child(program, child, child.pid);
+  }
+
+  /** What `match` makes of the first line that it accepts, printed already or later. */
+  async line<T>(what: string, match: (line: string) => T | undefined): Promise<T> {
+    let seen = 0;
+    return eventually(
+      `${what} of ${this.#name}`,
+      () => {
+        const isOver = this.exit !== undefined;
+        for (; seen < this.lines.length; seen += 1) {
+          const found = match(this.lines[seen] ?? '');
+          if (found !== undefined) return found;
+        }
+        if (isOver) throw new Error(`${this.#name} ended without ${what}:\n${this.lines.join('\n')}`);
+        return undefined;
+      },
+      () => `\n${this.lines.join('\n')}`,
+    );
+  }
+
+  /** Resolves when it has ended with success; throws with what it printed if it did not. */
+  async succeed(): Promise<void> {
+    const { code } = await this.ended;
+    if (code !== 0) throw new Error(`${this.#name} failed:\n${this.lines.join('\n')}`);
+  }
+
+  /** Sends a signal, if the process is still there. */
+  signal(signal: NodeJS.Signals): void {
+    if (this.exit === undefined) process.kill(this.pid, signal);
+  }
+
+  /** Sends a signal that ends the process and waits for the end. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<Exit> {
+    this.signal(signal);
+    return guarded(`the end of ${this.#name}`, this.ended);
   }
 }

@@ -1,13 +1,12 @@
 // The image and the guest of a run, as processes: make-image, and guest-workload with the options the oracle needs.
-import { fileURLToPath } from 'node:url';
 import type { InitialImage } from '../workload/initial-image.ts';
 import { lanesOf } from '../workload/lane.ts';
 import type { WorkloadPlan } from '../workload/lane.ts';
 import type { Replay } from '../workload/replay.ts';
-import { Child, waitFor } from './child.ts';
+import { Child, programPath } from './child.ts';
 
-export const WORKLOAD = fileURLToPath(new URL('../guest-workload.js', import.meta.url));
-const MAKE_IMAGE = fileURLToPath(new URL('../make-image.js', import.meta.url));
+export const WORKLOAD = programPath('scripts/dist/src/guest-workload.js');
+const MAKE_IMAGE = programPath('scripts/dist/src/make-image.js');
 
 /** Everything that decides what an image holds at any time. */
 export interface GuestPlan {
@@ -18,11 +17,11 @@ export interface GuestPlan {
   readonly docsRatePerSecond: number;
 }
 
-/** Makes the image in a process of its own. `logPath` takes what it says. */
-export async function makeImage(path: string, initial: InitialImage, logPath: string): Promise<void> {
+/** Makes the image in a process of its own. */
+export async function makeImage(path: string, initial: InitialImage): Promise<void> {
   const { seed, sizeBytes, zeroShare } = initial;
   const args = ['--image', path, '--size', sizeBytes, '--seed', seed, '--zero-share', zeroShare];
-  const child = await Child.startNode('make-image', MAKE_IMAGE, args.map(String), logPath);
+  const child = await Child.start(MAKE_IMAGE, args.map(String));
   await child.succeed();
 }
 
@@ -52,16 +51,10 @@ export function workloadArguments(
   return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
-/** Starts the guest at the source; resolves when it writes. */
-export async function startGuest(
-  image: string,
-  log: string | null,
-  guest: GuestPlan,
-  outputPath: string,
-): Promise<Child> {
-  const args = workloadArguments(image, log, guest, 'source');
-  const child = await Child.startNode('the guest', WORKLOAD, args, outputPath);
-  await waitFor('the guest', () => (child.log.includes('running') ? true : undefined), child);
+/** Starts the guest at the source; resolves when it writes. The workspace that holds the image ends it. */
+export async function startGuest(image: string, log: string | null, guest: GuestPlan): Promise<Child> {
+  const child = await Child.start(WORKLOAD, workloadArguments(image, log, guest, 'source'), true);
+  await child.line('the word running', (line) => (line === 'running' ? true : undefined));
   return child;
 }
 

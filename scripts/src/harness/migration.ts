@@ -1,41 +1,45 @@
 // One migration between two daemons, from POST /incoming to its end, by the management API alone.
 import { setTimeout as wait } from 'node:timers/promises';
-import type { DestinationBlock, MigrationStatus, SourceBlock } from '@pageferry/protocol';
-import type { Daemon } from './daemon.ts';
+import type { MigrationStatus } from '@pageferry/protocol';
+import type { IncomingRequest, MigrateRequest } from './api.ts';
+import { Daemon } from './daemons.ts';
+import type { Workspace } from './workspace.ts';
 
 export interface Daemons {
   readonly source: Daemon;
   readonly destination: Daemon;
 }
 
-/** Bodies as they are sent, so with QMP's names; what is absent has its default. */
+/** Both bodies, without what only the answer of the first one tells. */
 export interface MigrationRequest {
-  readonly incoming: {
-    readonly listen?: string;
-    readonly blocks: readonly Partial<DestinationBlock>[];
-    readonly [field: string]: unknown;
+  readonly incoming: Omit<IncomingRequest, 'listen'>;
+  readonly migrate: Omit<MigrateRequest, 'uri' | 'token'>;
+}
+
+/** Starts both daemons in a workspace, which ends them. */
+export async function startDaemons(
+  workspace: Workspace,
+  guestCommands: Readonly<Record<string, readonly string[]>>,
+): Promise<Daemons> {
+  const common = { directory: workspace.path, imageRoot: workspace.path, logLevel: 'info' } as const;
+  const daemons = {
+    source: new Daemon({ ...common, side: 'source' }),
+    destination: new Daemon({ ...common, side: 'destination', guestCommands }),
   };
-  readonly migrate: { readonly blocks: readonly SourceBlock[]; readonly [field: string]: unknown };
+  for (const daemon of [daemons.source, daemons.destination]) {
+    await daemon.start();
+    workspace.onClose(() => daemon.stop());
+  }
+  return daemons;
 }
 
-/** Arms the destination on a free port. Resolves with the rest of the body of POST /migrate. */
-export async function arm({ destination }: Daemons, { incoming, migrate }: MigrationRequest) {
-  const { uri, token } = await destination.api.call('incoming', {
-    listen: 'tcp:127.0.0.1:0',
-    ...incoming,
-  });
+/** Arms the destination on a free port; resolves with the body of POST /migrate. */
+export async function arm(
+  { destination }: Daemons,
+  { incoming, migrate }: MigrationRequest,
+): Promise<MigrateRequest> {
+  const { uri, token } = await destination.api.incoming({ listen: 'tcp:127.0.0.1:0', ...incoming });
   return { uri, token, ...migrate };
-}
-
-/** Arms the destination and starts the migration; resolves when it was accepted. */
-export async function startMigration(daemons: Daemons, request: MigrationRequest) {
-  const body = await arm(daemons, request);
-  return daemons.source.api.call('migrate', body);
-}
-
-/** Whether nothing more will happen. */
-export function isOver({ status }: MigrationStatus): boolean {
-  return status === 'completed' || status === 'failed' || status === 'cancelled';
 }
 
 /** Polls the source until the end; `onStatus` sees every answer. Throws if it did not complete. */
@@ -45,10 +49,11 @@ export async function awaitCompleted(
   onStatus: (status: MigrationStatus) => void = () => undefined,
 ): Promise<MigrationStatus> {
   for (;;) {
-    const status = await source.status();
+    const status = await source.api.status();
     onStatus(status);
     if (status.status === 'completed') return status;
-    if (isOver(status)) throw new Error(`the migration ${status.status}: ${status['error-desc'] ?? ''}`);
+    if (status.status === 'failed' || status.status === 'cancelled')
+      throw new Error(`the migration ${status.status}: ${status['error-desc'] ?? 'no reason given'}`);
     await wait(intervalMs);
   }
 }

@@ -2,12 +2,13 @@
 // Invariant: what was registered is undone in reverse order, once, whether the run ends well, throws or is interrupted.
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import { endProcessesNaming } from './processes.ts';
 
 /** Memory-backed on every Linux; what a guest's RAM image lives on. */
 const TMPFS = '/dev/shm';
 const MIB = 2 ** 20;
 
-type Undo = () => Promise<void> | void;
+type Undo = () => unknown;
 
 export class Workspace {
   readonly path: string;
@@ -19,6 +20,8 @@ export class Workspace {
     requireSpace(neededBytes);
     this.path = mkdtempSync(join(TMPFS, `pageferry-${name}-`));
     this.#undo.push(() => rmSync(this.path, { recursive: true, force: true }));
+    // Guests at the destination outlive their daemon.
+    this.#undo.push(() => endProcessesNaming(this.path));
   }
 
   file(name: string): string {

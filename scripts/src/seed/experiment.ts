@@ -5,7 +5,7 @@ import type { MigrationStatus } from '@pageferry/protocol';
 import { requestFor, withDaemons } from '../bench/setting.ts';
 import { makeImage, startGuest } from '../harness/guest.ts';
 import type { GuestPlan } from '../harness/guest.ts';
-import { awaitCompleted, startMigration } from '../harness/migration.ts';
+import { arm, awaitCompleted } from '../harness/migration.ts';
 import { PAGE_BYTES } from '../workload/initial-image.ts';
 import type { SeedOptions } from './options.ts';
 
@@ -32,9 +32,8 @@ export function migrateOnce(options: SeedOptions, { stage, eviction }: Variant):
     const from = workspace.file('a.ram');
     const to = workspace.file('b.ram');
     const guest = planOf(options);
-    await makeImage(from, guest.initial, workspace.file('make-image.out'));
-    const child = await startGuest(from, null, guest, workspace.file('guest.out'));
-    workspace.onClose(() => child.stop('SIGKILL').then(() => undefined));
+    await makeImage(from, guest.initial);
+    const child = await startGuest(from, null, guest);
     const parameters = {
       'max-bandwidth': options.maxBandwidth,
       'xbzrle-cache-size': CACHE_BYTES,
@@ -43,8 +42,9 @@ export function migrateOnce(options: SeedOptions, { stage, eviction }: Variant):
       'min-rounds': options.roundCount,
       'max-rounds': options.roundCount,
       'on-no-convergence': 'switchover',
-    };
-    await startMigration(daemons, requestFor(from, to, child.pid, parameters));
+    } as const;
+    const body = await arm(daemons, requestFor(from, to, child.pid, parameters));
+    await daemons.source.api.migrate(body);
     const status = await awaitCompleted(daemons, POLL_MS);
     if (spawnSync('cmp', [from, to]).status !== 0) throw new Error('the images differ after the migration');
     return status;

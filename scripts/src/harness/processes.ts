@@ -33,6 +33,14 @@ export async function untilGone(pid: number): Promise<void> {
   await eventually(`the end of process ${pid}`, () => (processState(pid) === undefined ? true : undefined));
 }
 
+/** Ends every process that names the text: guests that outlived their daemon, guards, daemons of a failed start. */
+export async function endProcessesNaming(text: string): Promise<void> {
+  for (const pid of processesNaming(text)) {
+    signalIfThere(pid, 'SIGKILL');
+    await untilGone(pid);
+  }
+}
+
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'latin1');

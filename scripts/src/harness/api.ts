@@ -47,18 +47,19 @@ export class RefusedError extends Error {
 }
 
 export class ApiClient {
-  readonly #origin: string;
+  /** As a URL. */
+  readonly origin: string;
   readonly #explain: () => string;
 
   /** `address` as the daemon logs it: tcp:HOST:PORT. `explain` is asked why there is no answer. */
   constructor(address: string, explain: () => string) {
-    this.#origin = address.replace(/^tcp:/, 'http://');
+    this.origin = address.replace(/^tcp:/, 'http://');
     this.#explain = explain;
   }
 
   async request(method: Method, path: string, body?: unknown): Promise<Answer> {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
-    const response = await fetch(this.#origin + path, {
+    const response = await fetch(this.origin + path, {
       method,
       ...(body === undefined ? {} : { body: text, headers: { 'content-type': 'application/json' } }),
     }).catch((cause: unknown) => {

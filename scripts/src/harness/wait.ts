@@ -1,5 +1,5 @@
 /**
- * Waiting in end-to-end tests: for an event or by polling, each under one guard against hanging. Nothing sleeps for
+ * Waiting in scripts and end-to-end tests: for an event or by polling, each under one guard against hanging. Nothing sleeps for
  * a fixed time, and nothing is asserted about how long something took.
  */
 import { setTimeout as pause } from 'node:timers/promises';

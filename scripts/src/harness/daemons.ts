@@ -22,6 +22,8 @@ export interface DaemonOptions {
   /** Takes the state directory. */
   readonly directory: string;
   readonly imageRoot: string;
+  /** Least level that it logs; debug if absent. */
+  readonly logLevel?: 'debug' | 'info';
   /** Destination: commands that start guests, by name. */
   readonly guestCommands?: Readonly<Record<string, readonly string[]>>;
 }
@@ -40,13 +42,13 @@ export class Daemon {
 
   /** Resolves when the API answers, which is after the recovery of an earlier life. */
   async start(): Promise<void> {
-    const { side, imageRoot, guestCommands } = this.#options;
+    const { side, imageRoot, guestCommands, logLevel = 'debug' } = this.#options;
     if (this.#child !== undefined) throw new Error(`the ${side} daemon runs already`);
     const child = await Child.start(programPath(PROGRAMS[side]), [
       '--api=tcp:127.0.0.1:0',
       `--state-dir=${this.stateDirectory}`,
       `--image-root=${imageRoot}`,
-      '--log-level=debug',
+      `--log-level=${logLevel}`,
       ...(guestCommands === undefined ? [] : ['--guest-commands', JSON.stringify(guestCommands)]),
     ]);
     this.#child = child;
