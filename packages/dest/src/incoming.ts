@@ -337,7 +337,7 @@ export class Incoming {
         await this.#fail(new ProblemError('protocol-violation', message.problem.detail, { peer: 'source' }));
         break;
       case 'abort':
-        this.isCancelled = true;
+        if (!this.isOver) this.isCancelled = true;
         await ownership.order(message, epoch);
         break;
       case 'commit':

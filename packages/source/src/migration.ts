@@ -6,9 +6,10 @@
  * migration (ownership.ts). Everything that can end it early goes through `fail`.
  */
 import { performance } from 'node:perf_hooks';
-import { problemError } from '@pageferry/management';
+import { problemError, problemOf } from '@pageferry/management';
 import {
   ProblemError,
+  problemType,
   type MigrateBody,
   type Phase,
   type ProblemDetails,
@@ -28,8 +29,11 @@ import { Statistics } from './statistics.ts';
 /** The end of a migration. */
 export type Outcome = 'completed' | 'failed' | 'cancelled';
 
+/** How long a lost data connection may wait for its cause, which travels over the control connection. */
+const CAUSE_WAIT_MS = 500;
 /** How long a rolled-back migration waits for the destination to confirm before that is left to the background. */
 const ABORT_ANSWER_MS = 1000;
+
 export class Migration {
   readonly id: string;
   readonly body: MigrateBody;
@@ -149,7 +153,7 @@ export class Migration {
       signal: this.#abort.signal,
       onMessage: (message, epoch) => this.#received(message, epoch),
       onLinkLost: (error) => this.#linkLost(error),
-      onFailure: (error) => this.fail(error),
+      onFailure: (error) => this.#lost(problemError(error)),
       onProgress: (counters, rssAnonBytes) => {
         this.statistics.counters = counters;
         this.statistics.rssAnonBytes = rssAnonBytes;
@@ -212,12 +216,13 @@ export class Migration {
     const failedIn = this.phase;
     const setup = this.#setup;
     const isCancelled = error instanceof Cancelled;
-    const problem = problemError(error, { phase: failedIn, peer: 'source' });
-    this.#failure.fail(problem);
+    const where = { phase: failedIn, peer: 'source' } as const;
+    const problem = problemOf(error, where);
+    this.#failure.fail(problemError(error, where));
     this.phase = isCancelled ? 'cancelling' : 'aborting';
-    if (setup === undefined) return this.#settle(problem.problem, isCancelled);
+    if (setup === undefined) return this.#settle(problem, isCancelled);
     const { ownership } = setup;
-    const reason = problem.message;
+    const reason = problem.detail;
     await ownership.deliver(isCancelled ? { type: 'cancel' } : { type: 'failed', reason });
     const state = await ownership.until(
       ({ phase }) => phase === 'rolled-back' || phase === 'committed' || phase === 'completed',
@@ -229,7 +234,7 @@ export class Migration {
         ownership.until((now) => now.phase === 'rolled-back' && now.isPeerInformed),
       );
       setup.close();
-      return this.#settle(problem.problem, isCancelled);
+      return this.#settle(problem, isCancelled);
     }
     // Past the point of no return: what failed does not matter any more, only where the guest runs.
     this.phase = 'committed';
@@ -273,7 +278,7 @@ export class Migration {
         this.settings.cacheCeilingBytes = message.bytes;
         break;
       case 'error':
-        this.fail(rejection(message.problem));
+        this.#lost(rejection(message.problem));
         break;
       case 'ready':
       case 'running':
@@ -282,6 +287,12 @@ export class Migration {
         void this.#setup?.ownership.answered(message, epoch).then(() => this.#checkOwnership());
         break;
     }
+  }
+
+  /** A data connection that is lost, here or there, is mostly the symptom of an engine's end: who knows more speaks up. */
+  #lost(error: ProblemError): void {
+    if (error.problem.type === problemType('link-lost')) setTimeout(() => this.fail(error), CAUSE_WAIT_MS);
+    else this.fail(error);
   }
 
   #linkLost(error: Error): void {
