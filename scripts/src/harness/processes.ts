@@ -19,6 +19,11 @@ export function processesNaming(text: string): readonly number[] {
     .filter((pid) => processState(pid) !== undefined);
 }
 
+/** Program and arguments; empty for a process that is gone. */
+export function commandLineOf(pid: number): readonly string[] {
+  return (readIfThere(`/proc/${pid}/cmdline`) ?? '').split('\0').slice(0, -1);
+}
+
 /** Sends a signal, unless the process is gone. */
 export function signalIfThere(pid: number, signal: NodeJS.Signals): void {
   try {
