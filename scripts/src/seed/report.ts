@@ -29,11 +29,18 @@ export function reportPair(pair: Pair): string {
   );
   const ratio = `cache misses: ${missRatio(pair).toFixed(1)} times fewer with the rule (there ${RATIO_THERE.toFixed(1)})\n`;
   const differences = ROWS.filter((row) => directionOf(row, pair) !== row.smallerThere).map(
-    (row) =>
-      `- ${row.name}: ${inWords(row.smallerThere)} there, ${inWords(directionOf(row, pair))} here. ${row.explain(pair)}\n`,
+    (row) => `- ${row.name}: ${compare(row, pair)}. ${row.explain(pair)}\n`,
   );
   const title = differences.length === 0 ? '' : '\nOther directions than in the commit message:\n';
   return `${lines.join('')}\n${ratio}${title}${differences.join('')}`;
+}
+
+/** Both directions, and how large the difference is here. */
+function compare(row: Row, pair: Pair): string {
+  const base = row.figure(pair.without);
+  const share = (Math.abs(row.figure(pair.withRule) - base) / base) * 100;
+  const size = base === 0 ? '' : ` by ${share.toFixed(share < 10 ? 1 : 0)} %`;
+  return `${inWords(row.smallerThere)} there, ${inWords(directionOf(row, pair))} here${size}`;
 }
 
 function directionOf({ figure }: Row, { withRule, without }: Pair): Row['smallerThere'] {

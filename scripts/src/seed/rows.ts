@@ -16,10 +16,13 @@ const round = (value: number | undefined) => Math.round(value ?? NaN);
 const kbytes = (bytes: number | undefined) => round((bytes ?? NaN) / 1024);
 const cacheOf = (status: MigrationStatus) => status['xbzrle-cache'];
 
-const FULL_PAGES = 'Pages sent whole, by stage';
+const FULL_PAGES =
+  'With a fixed number of rounds the rule does not change what is sent whole: the image, the first sight of the ' +
+  'program’s pages, and what the random writer writes in the time that the run takes. Pages sent whole, by stage';
 const DELTAS =
-  'Both runs have the same number of rounds, and from round 2 or 3 on the program’s pages are in the cache either way; ' +
-  'without the rule, what the bulk stage left there makes deltas in round 1 already. Deltas by stage';
+  'With a fixed number of rounds the program’s pages are deltas in all rounds after the one that put them into the ' +
+  'cache, with the rule or without it; the rest is what the random writer did, and what the bulk stage left in the ' +
+  'cache. Deltas by stage';
 
 export const ROWS: readonly Row[] = [
   {
