@@ -70,10 +70,6 @@ export class DestinationDaemon {
     );
     this.#incoming = incoming;
     await incoming.resume(entry.session, recoverDestination(entry.handover));
-    // Pages that were being received are lost with the engine.
-    if (incoming.state?.phase === 'receiving') {
-      await incoming.ownership?.deliver({ type: 'failed', reason: 'the destination daemon was restarted' });
-    }
     try {
       await incoming.listen(address);
     } catch (error) {

@@ -27,11 +27,12 @@ export const IDLE_STATUS: MigrationStatus = {
 };
 
 export function destinationStatus(incoming: Incoming, nowMs: number): MigrationStatus {
-  const { receiving, problem, id, armed } = incoming;
+  const { problem, id, armed } = incoming;
+  const receiving = incoming.session?.receiving;
   const phase = phaseOf(incoming);
   const totalMs = (incoming.endedMs ?? nowMs) - incoming.startedMs;
   const engine = receiving?.engine.pid;
-  const note = incoming.ownership?.note;
+  const note = incoming.session?.note;
   const warnings = [
     ...(armed?.warnings ?? []),
     ...(note === null || note === undefined ? [] : [{ name: 'guest', detail: note }]),
@@ -88,7 +89,8 @@ function phaseOf(incoming: Incoming): Phase {
   }
 }
 
-function ram({ receiving }: Incoming, totalMs: number): RamStatus {
+function ram({ session }: Incoming, totalMs: number): RamStatus {
+  const receiving = session?.receiving;
   const counters = receiving?.counters;
   const seconds = totalMs / 1000;
   const transferred = counters?.transferredBytes ?? 0;
@@ -113,7 +115,8 @@ function ram({ receiving }: Incoming, totalMs: number): RamStatus {
 }
 
 /** Share of memory that arrived at least once; pages that come again count no more than the whole. */
-function coverage({ receiving }: Incoming): number {
+function coverage({ session }: Incoming): number {
+  const receiving = session?.receiving;
   const counters = receiving?.counters;
   const total = receiving?.images.sizeBytes ?? 0;
   if (counters === undefined || total === 0) return 0;
@@ -124,7 +127,7 @@ function imageState(incoming: Incoming): 'untouched' | 'partial' | 'complete' {
   const phase = incoming.state?.phase;
   if (phase === 'preparing' || phase === 'prepared' || phase === 'starting' || phase === 'running')
     return 'complete';
-  return (incoming.receiving?.counters?.transferredBytes ?? 0) > 0 ? 'partial' : 'untouched';
+  return (incoming.session?.receiving?.counters?.transferredBytes ?? 0) > 0 ? 'partial' : 'untouched';
 }
 
 function guestStatus(incoming: Incoming): GuestStatus {

@@ -6,6 +6,7 @@ export * from './page-records-encoder.ts';
 export * from './parameters.ts';
 export * from './problem.ts';
 export * from './routes.ts';
+export * from './session-id.ts';
 export * from './status.ts';
 export * from './tcp-address.ts';
 export * from './unsupported.ts';

@@ -19,6 +19,7 @@ import {
   type MigrationParameters,
   type MigrationStatus,
   type ParametersAnswer,
+  uuidOf,
 } from '@pageferry/protocol';
 import { EngineProcess, Spare } from '@pageferry/transport';
 import type { Logger } from 'pino';
@@ -27,7 +28,6 @@ import { Cancelled } from './migration-errors.ts';
 import type { Ownership } from './ownership.ts';
 import { ENGINE_ENTRY } from './page-engine.ts';
 import { recoveredOwnership } from './recovery.ts';
-import { uuidOf } from './session-id.ts';
 import { Settings } from './settings.ts';
 import type { SetupContext } from './setup.ts';
 import { IDLE_STATUS, sourceStatus } from './status.ts';

@@ -1,7 +1,6 @@
 /** GET /status after a restart, until the next migration: what the journal still knows of the last one. */
 import { sourceNeedsPeer, type Entry, type SourceRecord, type SourceState } from '@pageferry/handover';
-import { describeProblem, phaseStatus, type MigrationStatus, type Phase } from '@pageferry/protocol';
-import { uuidOf } from './session-id.ts';
+import { describeProblem, phaseStatus, type MigrationStatus, type Phase, uuidOf } from '@pageferry/protocol';
 import type { Ownership } from './ownership.ts';
 
 export function recoveredStatus(

@@ -99,7 +99,10 @@ export class Rounds {
       const result = await answer;
       this.noteRoots(round, roots, result.roots);
       if (result.matches) return;
-      throw new ProblemError('roots-differ', `After round ${round} the destination has not what was sent`);
+      throw new ProblemError(
+        'roots-differ',
+        `After round ${round} the destination's digests differ from what was sent`,
+      );
     });
   }
 

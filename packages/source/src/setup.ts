@@ -27,6 +27,7 @@ import {
   type MigrateBody,
   type TcpAddress,
   type Warning,
+  sessionIdOf,
 } from '@pageferry/protocol';
 import type { EngineProcess } from '@pageferry/transport';
 import type { Logger } from 'pino';
@@ -43,7 +44,6 @@ import {
   type SessionKey,
   type SourceLink,
 } from './session.ts';
-import { sessionIdOf } from './session-id.ts';
 import type { Settings } from './settings.ts';
 
 const FIRST_EPOCH = 1;

@@ -1,0 +1,200 @@
+/**
+ * A session at the destination, from an accepted hello to its end: the link in use, what the source says on it, and
+ * what follows for pages and guest.
+ *
+ * Rounds are compared and a handover is verified here, before anything is prepared. The newest proven link is the
+ * one in use; what comes on an older one is ignored. After a restart there are no pages, only the handover.
+ */
+import type { IncomingGuest } from '@pageferry/guest';
+import type { DestinationRecord, DestinationState, DestinationStep, Journal } from '@pageferry/handover';
+import { problemOf, toWire } from '@pageferry/management';
+import {
+  describeProblem,
+  ProblemError,
+  type IncomingParameters,
+  type ProblemDetails,
+  type WelcomeResolve,
+  type WelcomeStart,
+} from '@pageferry/protocol';
+import { TransportError } from '@pageferry/transport';
+import type { Logger } from 'pino';
+import { Ownership } from './ownership.ts';
+import type { Receiving } from './receiving.ts';
+import type { DestinationLink, FromSource } from './session.ts';
+
+/** The key and the ids by which later connections prove themselves. */
+export interface SessionFacts {
+  readonly sessionId: Uint8Array;
+  readonly sessionKey: Uint8Array;
+  readonly epoch: number;
+}
+
+export interface IncomingSessionOptions {
+  readonly facts: SessionFacts;
+  readonly first: DestinationStep;
+  /** Absent after a restart. */
+  readonly receiving: Receiving | undefined;
+  /** The guest that is not prepared yet; absent after a restart. */
+  readonly guest: IncomingGuest | undefined;
+  readonly journal: Journal<DestinationRecord>;
+  readonly endEngine: () => Promise<void>;
+  readonly parameters: IncomingParameters;
+  readonly logger: Logger;
+}
+
+export class IncomingSession {
+  readonly facts: SessionFacts;
+  readonly receiving: Receiving | undefined;
+  endedMs: number | undefined;
+  problem: ProblemDetails | undefined;
+  isCancelled = false;
+  readonly #ownership: Ownership;
+  readonly #parameters: IncomingParameters;
+
+  constructor(options: IncomingSessionOptions) {
+    this.facts = options.facts;
+    this.receiving = options.receiving;
+    this.#parameters = options.parameters;
+    this.#ownership = new Ownership({ ...options, onChange: (state) => this.#changed(state) });
+  }
+
+  get state(): DestinationState {
+    return this.#ownership.state;
+  }
+
+  /** What is odd about a guest that runs. */
+  get note(): string | null {
+    return this.#ownership.note;
+  }
+
+  /** Carries out the first step. */
+  async begin(): Promise<void> {
+    await this.#ownership.begin();
+  }
+
+  /** Welcomes a link whose hello was proven; it is the one in use from here on. */
+  async attach(link: DestinationLink, welcome: WelcomeStart | WelcomeResolve): Promise<void> {
+    const { epoch } = this.facts;
+    this.#ownership.link?.close();
+    this.#ownership.link = link;
+    link.accept(epoch);
+    link.send(welcome, epoch);
+    link.startPings(epoch, this.#parameters['ping-interval'], this.#parameters['ping-timeout']);
+    if (welcome.purpose === 'resolve') await this.#ownership.deliver({ type: 'link-restored' });
+    // It may have ended while its hello was considered, before anybody listened to that.
+    if (!link.isOpen)
+      await this.lost(link, new TransportError({ code: 'LINK_LOST', reason: 'it was closed' }));
+  }
+
+  /** A message of the source. */
+  async message(link: DestinationLink, message: FromSource, epoch: number): Promise<void> {
+    if (this.#ownership.link !== link) return;
+    switch (message.type) {
+      case 'round-end':
+        await this.#roundEnd(link, message, epoch);
+        break;
+      case 'handover':
+        await this.#handover(message, epoch);
+        break;
+      case 'error':
+        await this.fail(new ProblemError('protocol-violation', message.problem.detail, { peer: 'source' }));
+        break;
+      case 'abort':
+        if (this.endedMs === undefined) this.isCancelled = true;
+        await this.#ownership.order(message, epoch);
+        break;
+      case 'commit':
+      case 'query':
+        await this.#ownership.order(message, epoch);
+        break;
+    }
+  }
+
+  /** A link has ended: pages cannot go on, what was prepared waits. */
+  async lost(link: DestinationLink, error: Error): Promise<void> {
+    if (this.#ownership.link !== link) return;
+    this.#ownership.link = undefined;
+    await this.#ownership.deliver({ type: 'link-lost', reason: error.message });
+    await this.fail(error);
+  }
+
+  /** The attempt cannot go on: the source learns the cause. Once prepared this changes nothing. */
+  async fail(error: unknown): Promise<void> {
+    if (this.state.phase !== 'receiving') return;
+    const problem = problemOf(error, { phase: 'receiving', peer: 'destination' });
+    this.problem ??= problem;
+    this.#ownership.link?.send({ type: 'error', problem: toWire(problem, 'destination') }, this.facts.epoch);
+    await this.#ownership.deliver({ type: 'failed', reason: problem.detail });
+  }
+
+  /** The operator's word that the source is gone for good. @throws ProblemError past-point-of-no-return */
+  async abort(): Promise<void> {
+    const { phase } = this.state;
+    if (phase === 'starting' || phase === 'running') {
+      throw new ProblemError('past-point-of-no-return', `The guest is ${phase} here`, {
+        peer: 'destination',
+      });
+    }
+    this.isCancelled = true;
+    await this.#ownership.deliver({ type: 'operator-abort' });
+  }
+
+  /** The ceiling of the source's cache. */
+  tellCacheCeiling(bytes: number): void {
+    this.#ownership.link?.send({ type: 'cache-ceiling', bytes }, this.facts.epoch);
+  }
+
+  /** Ends what can be ended; what was promised stays in the journal. */
+  async close(): Promise<void> {
+    await this.fail(
+      new ProblemError('cancelled', 'The destination daemon is ending', { peer: 'destination' }),
+    );
+    await this.#ownership.idle();
+    this.#ownership.link?.close();
+    await this.receiving?.end();
+  }
+
+  async #roundEnd(
+    link: DestinationLink,
+    { round, roots: theirs }: Extract<FromSource, { type: 'round-end' }>,
+    epoch: number,
+  ): Promise<void> {
+    const answer = await this.receiving?.compare(round, theirs);
+    if (answer === undefined) return;
+    link.send({ type: 'round-result', round, roots: [...answer.roots], matches: answer.matches }, epoch);
+  }
+
+  async #handover(message: Extract<FromSource, { type: 'handover' }>, epoch: number): Promise<void> {
+    try {
+      await this.receiving?.verify(message.round, message.roots);
+    } catch (error) {
+      await this.fail(error);
+      return;
+    }
+    if (this.state.phase !== 'receiving') return;
+    await this.#ownership.deliver({ type: 'handover-verified', epoch, runState: message.runState });
+  }
+
+  #changed(state: DestinationState): void {
+    switch (state.phase) {
+      case 'prepared':
+        // Everything is applied: nothing may write into the image any more.
+        void this.receiving?.engine.kill();
+        break;
+      case 'running':
+        this.endedMs ??= performance.now();
+        void this.receiving?.end();
+        break;
+      case 'aborted':
+      case 'refused':
+        this.endedMs ??= performance.now();
+        this.problem ??= describeProblem(this.isCancelled ? 'cancelled' : 'guest-failed', state.reason, {
+          peer: 'destination',
+        });
+        void this.receiving?.end();
+        break;
+      default:
+        break;
+    }
+  }
+}
