@@ -15,7 +15,7 @@ import {
   type Session,
 } from '@pageferry/handover';
 import { problemOf } from '@pageferry/management';
-import { processStartTime, type ImageSet } from '@pageferry/memory';
+import type { ImageSet } from '@pageferry/memory';
 import {
   checkProof,
   describeProblem,
@@ -33,7 +33,7 @@ import {
   type TcpAddress,
   type Warning,
 } from '@pageferry/protocol';
-import { endProcess, Listener, type Arrival, type EngineProcess } from '@pageferry/transport';
+import { endProcess, Listener, namedProcess, type Arrival, type EngineProcess } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import { checkHello } from './hello-check.ts';
 import { openDestinationImages, type ImagePolicy } from './images.ts';
@@ -281,15 +281,13 @@ export class Incoming {
     armed: Armed,
     { engine, images }: Receiving,
   ): Session {
-    const { pid } = engine;
-    const startTime = pid === undefined ? undefined : processStartTime(pid);
     return {
       sessionId: Buffer.from(sessionId).toString('hex'),
       sessionKey: Buffer.from(sessionKey).toString('hex'),
       address: formatTcpAddress(this.address ?? { host: '', port: 0 }),
       blocks: images.blocks.map(({ id, image }) => ({ id, path: image.path })),
       guest: { ...armed.body.guest },
-      engine: pid === undefined || startTime === undefined ? null : { pid, startTime },
+      engine: namedProcess(engine.pid),
     };
   }
 

@@ -29,3 +29,13 @@ export class Failure {
     return Promise.race([this.#promise, work]);
   }
 }
+
+/** Waits for something that is welcome but not needed. */
+export async function waitAtMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([work, timeout]);
+  clearTimeout(timer);
+}

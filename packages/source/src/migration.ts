@@ -17,7 +17,7 @@ import {
   type Warning,
 } from '@pageferry/protocol';
 import type { Logger } from 'pino';
-import { Failure } from './failure.ts';
+import { Failure, waitAtMost } from './failure.ts';
 import { Cancelled, ownershipFailure, requirePhase } from './migration-errors.ts';
 import type { Ownership } from './ownership.ts';
 import { Rounds } from './rounds.ts';
@@ -306,13 +306,4 @@ export class Migration {
     const state = this.#setup?.ownership.state;
     if (state?.phase === 'rolled-back' || state?.phase === 'resuming') this.fail(ownershipFailure(state));
   }
-}
-
-async function waitAtMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
-  });
-  await Promise.race([work, timeout]);
-  clearTimeout(timer);
 }

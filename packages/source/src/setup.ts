@@ -6,15 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { guestFromSpec, type Guest } from '@pageferry/guest';
-import {
-  beginSource,
-  type Guard,
-  type Journal,
-  type ProcessIdentity,
-  type Session,
-  type SourceRecord,
-} from '@pageferry/handover';
-import { processStartTime, type ImageSet } from '@pageferry/memory';
+import { beginSource, type Guard, type Journal, type Session, type SourceRecord } from '@pageferry/handover';
+import type { ImageSet } from '@pageferry/memory';
 import {
   DIGEST_SECRET_SIZE_BYTES,
   formatTcpAddress,
@@ -29,7 +22,7 @@ import {
   type Warning,
   sessionIdOf,
 } from '@pageferry/protocol';
-import type { EngineProcess } from '@pageferry/transport';
+import { namedProcess, type EngineProcess } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import type { Counters } from './engine/counters.ts';
 import type { EnginePlan } from './engine/messages.ts';
@@ -221,7 +214,7 @@ function journaledSession(
     address: formatTcpAddress(address),
     blocks: images.blocks.map(({ id, image }) => ({ id, path: image.path })),
     guest: { ...guest.identity() },
-    engine: engineIdentity(engine),
+    engine: namedProcess(engine.pid),
   };
 }
 
@@ -253,11 +246,6 @@ function scanWarnings({ probe }: EngineReady, images: ImageSet, settings: Settin
     `the final scan is expected to take ${scanMs.toFixed(0)} ms, downtime-limit is ${limitMs} ms: ` +
     `raise it, use more multifd-channels, or expect on-no-convergence (${settings.parameters['on-no-convergence']})`;
   return [{ name: 'scan-exceeds-downtime-limit', detail }];
-}
-
-function engineIdentity(engine: PageEngine): ProcessIdentity | null {
-  const startTime = engine.pid === undefined ? undefined : processStartTime(engine.pid);
-  return engine.pid === undefined || startTime === undefined ? null : { pid: engine.pid, startTime };
 }
 
 async function rejected(signal: AbortSignal): Promise<never> {

@@ -36,14 +36,25 @@ export async function endProcess(named: NamedProcess | null): Promise<void> {
   }
 }
 
+/** The name of a running process, for a journal; null if there is none (any more). */
+export function namedProcess(pid: number | undefined): NamedProcess | null {
+  const fields = pid === undefined ? undefined : statFields(pid);
+  return pid === undefined || fields === undefined ? null : { pid, startTime: fields.startTime };
+}
+
 /** A zombie has closed its files already and counts as gone. */
 function isAlive({ pid, startTime }: NamedProcess): boolean {
+  const fields = statFields(pid);
+  return fields !== undefined && fields.startTime === startTime && fields.state !== 'Z';
+}
+
+function statFields(pid: number): { readonly state: string; readonly startTime: number } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The name in parentheses may itself contain spaces and parentheses: count from behind it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return Number(fields[22 - 3]) === startTime && fields[0] !== 'Z';
+    return { state: fields[0] ?? '', startTime: Number(fields[22 - 3]) };
   } catch {
-    return false;
+    return undefined;
   }
 }
