@@ -15,3 +15,16 @@ export interface FileCalls {
   /** flock LOCK_EX | LOCK_NB: true if the lock is held now, false if another open file holds one. */
   tryLockExclusive(fd: number): boolean;
 }
+
+/** Calls on a mapped file. Failures throw a system error. */
+export interface MappingCalls {
+  /**
+   * mmap MAP_SHARED | MAP_FIXED, PROT_READ: replaces the memory of `target` by the file from `offset` on, both
+   * page-aligned. The file may have holes; memory behind its end must not be touched.
+   */
+  mapReadOnly(fd: number, offset: number, target: Uint8Array): void;
+  /** mincore: sets bit 0 of a byte for each page of mapped memory if touching the page brings nothing into memory. */
+  residentPages(mapped: Uint8Array, resident: Uint8Array): void;
+  /** madvise MADV_POPULATE_READ: builds page tables at once. A hole would be allocated. Only saves time: it may fail. */
+  populate(mapped: Uint8Array): void;
+}

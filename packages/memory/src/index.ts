@@ -1,14 +1,16 @@
 export { createBlock, pageCountOf, BLOCK_ID_MAX_LENGTH, BLOCK_MAX_BYTES, type RAMBlock } from './block.ts';
 export { DigestTable } from './digest-table.ts';
 export { MemoryError, type MemoryFault } from './errors.ts';
-export type { FileCalls } from './file-calls.ts';
+export type { FileCalls, MappingCalls } from './file-calls.ts';
 export { identityOf, isSameFile, type FileIdentity } from './file-identity.ts';
 export { openImage, type Image, type ImageHandle, type OpenImageOptions } from './image-file.ts';
 export { lockImage, type ImageLock } from './image-lock.ts';
+export { ImageMapping, type ComparedRun, type ImageMappingOptions } from './image-mapping.ts';
 export { ImageReader, MINIMUM_RUN_PAGES, type DataRun } from './image-reader.ts';
 export { ImageSet, type OpenBlock } from './image-set.ts';
 export { ImageWriter, PUNCH_MINIMUM_PAGES } from './image-writer.ts';
 export { findMappings, processStartTime, type MappedFile, type Mapper, type Mappings } from './mappings.ts';
+export { MappedTracker } from './mapped-tracker.ts';
 export { ScanTracker } from './scan-tracker.ts';
 export { Shard, type ShardChunk, type ShardPiece } from './shard.ts';
 export type { DirtyTracker, PageRun } from './tracker.ts';

@@ -4,10 +4,11 @@
 
 /**
  * Contiguous pages of one chunk. `data` pages (at most BATCH_PAGES, 256) must be read; `hole` pages (at most
- * EXTENT_PAGES, 512) are known to be zero and must not be read.
+ * EXTENT_PAGES, 512) are known to be zero and must not be read; `unchanged` pages were compared with the table, and
+ * are named only to be counted.
  */
 export interface PageRun {
-  readonly kind: 'data' | 'hole';
+  readonly kind: 'data' | 'hole' | 'unchanged';
   /** Index in the block. */
   readonly firstPage: number;
   /** Index in the stream's shard, as in page records. */

@@ -4,10 +4,10 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import type { FileCalls } from '../src/file-calls.ts';
+import type { FileCalls, MappingCalls } from '../src/file-calls.ts';
 
 interface Library {
-  func(prototype: string): (...args: number[]) => unknown;
+  func(prototype: string): (...args: (number | Uint8Array)[]) => unknown;
 }
 
 interface Koffi {
@@ -27,6 +27,15 @@ const mmap = libc.func(
 );
 const munmap = libc.func('int munmap(uintptr_t at, size_t length)');
 
+const mmapOver = libc.func(
+  'intptr_t mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
+);
+const mincore = libc.func('int mincore(void *at, size_t length, void *resident)');
+const madvise = libc.func('int madvise(void *at, size_t length, int advice)');
+
+const PROT_READ = 1;
+const MAP_SHARED_FIXED = 0x01 | 0x10;
+const MADV_POPULATE_READ = 22;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const PUNCH_HOLE_KEEP_SIZE = 2 | 1;
@@ -44,6 +53,18 @@ export const fileCalls: FileCalls = {
     if (koffi.errno() === constants.errno.EWOULDBLOCK) return false;
     throw systemError('flock');
   },
+};
+
+/** Real mappings. */
+export const mappingCalls: MappingCalls = {
+  mapReadOnly(fd, offset, target) {
+    const at = Number(mmapOver(target, target.length, PROT_READ, MAP_SHARED_FIXED, fd, offset));
+    if (at === -1) throw systemError('mmap');
+  },
+  residentPages(mapped, resident) {
+    if (mincore(mapped, mapped.length, resident) !== 0) throw systemError('mincore');
+  },
+  populate: (mapped) => void madvise(mapped, mapped.length, MADV_POPULATE_READ),
 };
 
 /** Maps a file's first page into this process, as `rw-s` or `r--p` in /proc/PID/maps; returns the undoing. */

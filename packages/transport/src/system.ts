@@ -14,6 +14,9 @@ const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+const PROT_READ = 1;
+const MAP_SHARED_FIXED = 0x01 | 0x10;
+const MADV_POPULATE_READ = 22;
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = constants.signals.SIGKILL;
 
@@ -23,6 +26,11 @@ const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
 const fallocate = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
 const flock = libc.func('int flock(int fd, int operation)');
 const dup = libc.func('int dup(int fd)');
+const mmap = libc.func(
+  'intptr_t mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
+);
+const mincore = libc.func('int mincore(void *at, size_t length, void *resident)');
+const madvise = libc.func('int madvise(void *at, size_t length, int advice)');
 const prctl = libc.func('int prctl(int option, uint64_t argument)');
 
 const errnoNames = new Map<number, string>(
@@ -65,6 +73,25 @@ export const system = {
     if (flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
     if (koffi.errno() === constants.errno.EWOULDBLOCK) return false;
     throw systemError('flock');
+  },
+
+  /**
+   * Replaces `target`, whole pages of memory that only this caller uses (WebAssembly's), by a read-only shared mapping
+   * of the file from `offset` on. Freeing the memory unmaps it. Reading behind the file's end is SIGBUS.
+   */
+  mapReadOnly(fd: number, offset: number, target: Uint8Array): void {
+    const at = Number(mmap(target, target.length, PROT_READ, MAP_SHARED_FIXED, fd, offset));
+    if (at === -1) throw systemError('mmap');
+  },
+
+  /** Bit 0 of a byte for each page of `mapped`: whether it is in memory, so that reading it allocates nothing. */
+  residentPages(mapped: Uint8Array, resident: Uint8Array): void {
+    if (mincore(mapped, mapped.length, resident) !== 0) throw systemError('mincore');
+  },
+
+  /** Builds the page tables of mapped memory at once; a hole in it is allocated. Does nothing before Linux 5.14. */
+  populate(mapped: Uint8Array): void {
+    madvise(mapped, mapped.length, MADV_POPULATE_READ);
   },
 
   /** A second descriptor of the same open file or socket. It shares O_NONBLOCK and the file offset. */

@@ -5,6 +5,11 @@ import { join } from 'node:path';
 import { TransportError } from '../src/errors.ts';
 import { system } from '../src/system.ts';
 
+// Node's types do not declare it.
+declare const WebAssembly: {
+  readonly Memory: new (size: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
+};
+
 const MIB = 1024 * 1024;
 
 function faultOf(work: () => unknown): unknown {
@@ -75,5 +80,36 @@ void t.test('errors carry the call and the errno', (t) => {
     { ...bad, syscall: 'dup' },
   );
   t.throws(() => system.punchHole(99_999, 0, 4096), { code: 'EBADF' });
+  t.end();
+});
+
+void t.test('a file is mapped over WebAssembly memory; a hole is not resident, and stays one', (t) => {
+  const { fd } = temporaryFile(t);
+  ftruncateSync(fd, 4 * MIB);
+  writeSync(fd, Buffer.alloc(MIB, 7), 0, MIB, 2 * MIB);
+  const memory = new Uint8Array(new WebAssembly.Memory({ initial: 64, maximum: 64 }).buffer);
+  const window = memory.subarray(65536, 65536 + 2 * MIB);
+  system.mapReadOnly(fd, MIB, window);
+  const resident = new Uint8Array(512);
+  system.residentPages(window, resident);
+  t.same([...resident].map((state) => state & 1).indexOf(1), 256);
+  system.populate(window.subarray(MIB));
+  t.equal(window[MIB], 7);
+  writeSync(fd, Buffer.alloc(1, 9), 0, 1, 2 * MIB);
+  t.equal(window[MIB], 9, 'what is written to the file is seen');
+  t.equal(memory[65536 + 2 * MIB], 0, 'memory behind it is as it was');
+  t.equal(system.seekData(fd, 0), 2 * MIB);
+  t.match(
+    faultOf(() => system.mapReadOnly(99_999, 0, window)),
+    { code: 'SYSTEM_CALL', syscall: 'mmap', errno: 'EBADF' },
+  );
+  t.match(
+    faultOf(() => system.mapReadOnly(fd, 1, window)),
+    { syscall: 'mmap', errno: 'EINVAL' },
+  );
+  t.match(
+    faultOf(() => system.residentPages(memory.subarray(1, 4097), resident)),
+    { syscall: 'mincore', errno: 'EINVAL' },
+  );
   t.end();
 });

@@ -1,5 +1,5 @@
 // What the kernel offers to JavaScript: sizes for the loader to check, areas, and one call per batch.
-import { COUNTERS, DIGESTS, ROOT, SECRET, ZERO_DIGEST } from './layout';
+import { COUNTERS, DIGESTS, RESIDENT, ROOT, SECRET, ZERO_DIGEST } from './layout';
 import { digestZeroPage } from './xxh3';
 
 export {
@@ -19,11 +19,15 @@ export {
   destinationMemoryBytes,
   destinationStaging,
   sourceMemoryBytes,
+  windowMemoryBytes,
+  windowScratch,
+  windowStart,
 } from './layout';
 export { cacheCopies, cacheEntries, dropCache } from './page-cache';
 export { DIRECT_MIN_PAGES, begin, hasRoom, isDirect, recordBytes, slotInput, slotRecords } from './frame';
 export { encodeBatch, encodeZeroBatch, placeSource } from './source-batch';
 export { applyDelta, digestPages, isValidDelta, zeroPages } from './destination';
+export { changedEnd, firstChanged } from './window';
 // Leaves, for the tests against the reference and for the benchmark.
 export { encodePage } from './xbzrle';
 export { digestPage } from './xxh3';
@@ -42,6 +46,10 @@ export function rootArea(): usize {
 
 export function countersArea(): usize {
   return COUNTERS;
+}
+
+export function residentArea(): usize {
+  return RESIDENT;
 }
 
 export function zeroDigestArea(): usize {

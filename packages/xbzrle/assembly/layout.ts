@@ -30,6 +30,8 @@ export const ROOT: usize = memory.data(16, 16);
 export const COUNTERS: usize = memory.data(64, 16);
 export const ZERO_DIGEST: usize = memory.data(16, 16);
 export const NEW_DIGEST: usize = memory.data(16, 16);
+/** A byte for each page of a batch in a window, as mincore(2) fills it in: bit 0 is "resident". */
+export const RESIDENT: usize = memory.data(256, 64);
 
 /** A slot: its state, then two areas with the caller's headroom before and slack behind each. */
 export const SLOT_STATE_BYTES: usize = 64;
@@ -77,4 +79,17 @@ export function destinationStaging(): usize {
 
 export function destinationMemoryBytes(): f64 {
   return <f64>(destinationStaging() + BATCH_PAGES * PAGE_BYTES + SLACK_BYTES);
+}
+
+/** A window instance: one page of scratch, then, where a mapping may begin, the window. */
+export function windowScratch(): usize {
+  return (__heap_base + PAGE_BYTES - 1) & ~(<usize>PAGE_BYTES - 1);
+}
+
+export function windowStart(): usize {
+  return windowScratch() + PAGE_BYTES;
+}
+
+export function windowMemoryBytes(windowPageCount: u32): f64 {
+  return <f64>windowStart() + <f64>windowPageCount * PAGE_BYTES;
 }

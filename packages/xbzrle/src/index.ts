@@ -35,4 +35,5 @@ export {
   type PageCounters,
   type SourceKernelOptions,
 } from './source-kernel.ts';
+export { WINDOW_PAGES, WindowKernel } from './window-kernel.ts';
 export { XbzrleError, type PayloadFault, type XbzrleFault } from './errors.ts';

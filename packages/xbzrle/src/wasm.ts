@@ -45,6 +45,12 @@ export type KernelExports = {
   readonly zeroPages: (firstBlockPage: number, pageCount: number) => void;
   readonly isValidDelta: (payload: number, length: number) => number;
   readonly applyDelta: (page: number, payload: number, length: number) => number;
+  readonly residentArea: () => number;
+  readonly windowMemoryBytes: (windowPageCount: number) => number;
+  readonly windowScratch: () => number;
+  readonly windowStart: () => number;
+  readonly firstChanged: (pages: number, from: number, to: number) => number;
+  readonly changedEnd: (pages: number, from: number, to: number) => number;
   readonly encodePage: (oldPage: number, newPage: number, out: number, limit: number) => number;
   readonly digestPage: (page: number, out: number) => void;
 };

@@ -23,7 +23,9 @@ import {
 } from '@pageferry/protocol/wire';
 import {
   DigestTable,
+  ImageMapping,
   ImageReader,
+  MappedTracker,
   ScanTracker,
   Shard,
   type DirtyTracker,
@@ -66,6 +68,8 @@ export class Stream {
   #slotFreed: (() => void) | undefined;
   #cacheBytes = 0;
   #frameCount = 0;
+  /** Pages that were compared where they are mapped, and never came to the kernel that counts. */
+  #unchangedCount = 0;
 
   constructor(plan: StreamPlan) {
     this.#plan = plan;
@@ -129,6 +133,11 @@ export class Stream {
     let slot = await this.#takeSlot();
     let startMs = performance.now();
     for (const run of block.tracker.candidates(plan.round)) {
+      this.#counters.add('roundPages', run.pageCount);
+      if (run.kind === 'unchanged') {
+        this.#unchangedCount += run.pageCount;
+        continue;
+      }
       // A hole of an extent has more pages than a batch, and its record needs less room than a batch of data.
       if (!this.#kernel.hasRoom(slot, Math.min(run.pageCount, BATCH_PAGES))) {
         this.#counters.add('roundScanMs', performance.now() - startMs);
@@ -138,7 +147,6 @@ export class Stream {
         startMs = performance.now();
       }
       this.#encode(slot, block, run, plan);
-      this.#counters.add('roundPages', run.pageCount);
     }
     this.#counters.add('roundScanMs', performance.now() - startMs);
     if (this.#kernel.recordBytes(slot) > 0) await this.#sendFrame(slot, block.index, plan.round);
@@ -219,17 +227,10 @@ export class Stream {
 
   #publish(): void {
     const counters = this.#kernel.counters();
-    for (const name of [
-      'normal',
-      'zero',
-      'unchanged',
-      'xbzrlePages',
-      'xbzrleBytes',
-      'cacheMiss',
-      'overflow',
-    ] as const) {
+    for (const name of ['normal', 'zero', 'xbzrlePages', 'xbzrleBytes', 'cacheMiss', 'overflow'] as const) {
       this.#counters.set(name, counters[name]);
     }
+    this.#counters.set('unchanged', counters.unchanged + this.#unchangedCount);
   }
 
   #openBlock(index: number, pageCount: number): BlockShard {
@@ -242,6 +243,8 @@ export class Stream {
     const reader = new ImageReader({ image, calls: system });
     const shard = new Shard({ pageCount, stream, streamCount });
     const table = new DigestTable({ pageCount, zeroDigest: zeroDigest(secret) });
-    return { index, reader, table, tracker: new ScanTracker({ reader, shard, table }) };
+    const scan = new ScanTracker({ reader, shard, table });
+    const mapping = new ImageMapping({ image, calls: system, secret });
+    return { index, reader, table, tracker: new MappedTracker({ tracker: scan, mapping, table }) };
   }
 }
