@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { ftruncateSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { BATCH_PAGES, PAGE_SIZE } from '@pageferry/xbzrle';
+import { BATCH_PAGES, PAGE_SIZE, WINDOW_PAGES } from '@pageferry/xbzrle';
 import { MemoryError } from '../src/errors.ts';
 import type { MappingCalls } from '../src/file-calls.ts';
 import { ImageMapping } from '../src/image-mapping.ts';
@@ -100,6 +100,28 @@ void t.test('holes are not touched: long ones, single ones, and what was punched
   fileCalls.punchHole(file.fd, 800 * PAGE_SIZE, PAGE_SIZE);
   t.ok(changedPages(mapping, table).has(800), 'a page that became a hole differs');
   t.equal(allocatedPageCount(file.fd), data.length - 1);
+});
+
+void t.test('windows of full size: pages at their borders and beyond 4 GiB', (t) => {
+  const pageCount = 2 * WINDOW_PAGES + 300;
+  const dataPages = [
+    0,
+    WINDOW_PAGES - 1,
+    WINDOW_PAGES,
+    2 * WINDOW_PAGES - 1,
+    2 * WINDOW_PAGES,
+    pageCount - 1,
+  ];
+  const file = makeImage(t, { pageCount, dataPages });
+  const table = digestTableOf(file, pageCount, dataPages);
+  const mapping = new ImageMapping({ image: file, calls: mappingCalls, secret: SECRET });
+  for (const page of dataPages) {
+    t.same(mapping.compare(page, 1, table), [{ isChanged: false, from: 0, to: 1 }], `page ${page}`);
+    writePages(file, page, changedPage);
+    t.same(mapping.compare(page, 1, table), [{ isChanged: true, from: 0, to: 1 }], 'once it was written');
+  }
+  t.equal(allocatedPageCount(file.fd), dataPages.length);
+  t.end();
 });
 
 void t.test('a batch with many holes is read as a whole', (t) => {
