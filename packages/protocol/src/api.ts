@@ -12,6 +12,7 @@ import {
   incomingParameters,
   liveParameters,
   migrationParameters,
+  parameterShape,
 } from './parameters.ts';
 import { socketAddress, warning } from './status.ts';
 import { parseTcpAddress } from './tcp-address.ts';
@@ -157,8 +158,14 @@ export type CacheSizeAnswer = z.output<typeof cacheSizeAnswer>;
 
 const sideParameters = z.union([migrationParameters, incomingParameters]);
 
+/** A cache in effect is the sum of the streams' shares: with three of them it is no power of two. */
+const effectiveParameters = z.union([
+  z.strictObject({ ...parameterShape, 'xbzrle-cache-size': z.int().min(0) }),
+  incomingParameters,
+]);
+
 /** GET and PATCH /parameters: this side's parameters; `effective` is what the running migration uses. */
-export const parametersAnswer = z.object({ requested: sideParameters, effective: sideParameters });
+export const parametersAnswer = z.object({ requested: sideParameters, effective: effectiveParameters });
 export type ParametersAnswer = z.output<typeof parametersAnswer>;
 
 /** POST /cancel and /continue: naming the migration is optional, naming a wrong one an error. */

@@ -6,8 +6,10 @@ import {
   abortBody,
   cacheSizeBody,
   currentMigrationBody,
+  defaultParameters,
   incomingBody,
   migrateBody,
+  parametersAnswer,
   parseBody,
   problemName,
   ProblemError,
@@ -170,6 +172,13 @@ await t.test('wrong bodies', async (t) => {
       t.match(found, { name, paths: [...paths], detail: message ?? /./ }, what);
     }
   }
+});
+
+await t.test('a cache in effect is the sum of shares, which need be no power of two', async (t) => {
+  const requested = defaultParameters();
+  const answer = { requested, effective: { ...requested, 'xbzrle-cache-size': 3 * 2 ** 18 } };
+  t.same(parametersAnswer.parse(answer), answer);
+  t.equal(parametersAnswer.safeParse({ ...answer, requested: answer.effective }).success, false);
 });
 
 function withBlock(changes: object): object {
