@@ -31,7 +31,8 @@ export const ROWS: readonly Row[] = [
     figure: (status) => round(status['total-time']),
     smallerThere: '+',
     explain: (pair) =>
-      `The number of rounds is fixed, so bytes that are saved save no round. Milliseconds by stage${stages(pair, ({ ms }) => ms)}`,
+      'The number of rounds is fixed, so bytes that are saved save no round; a later round takes as long as the scan ' +
+      `of memory does, which other load on the machine prolongs. Milliseconds by stage${stages(pair, ({ ms }) => ms)}`,
   },
   {
     name: 'downtime',
@@ -67,8 +68,8 @@ export const ROWS: readonly Row[] = [
     figure: ({ ram }) => ram?.duplicate ?? NaN,
     smallerThere: '-',
     explain: (pair) =>
-      'No page becomes zero while this guest runs; counted are the zero pages that the bulk stage still finds before ' +
-      `the guest writes to them, by stage${stages(pair, ({ duplicate }) => duplicate)}`,
+      'Zero pages are those that the bulk stage still finds before the random writer does; and in every 256th pass ' +
+      `the program’s bytes come round to zero, and with them its pages that began as zeros. By stage${stages(pair, ({ duplicate }) => duplicate)}`,
   },
   {
     name: 'normal',
