@@ -125,20 +125,20 @@ export class Statistics {
     };
   }
 
+  /** Totals are running; rates are of the last finished round. */
   xbzrleCache(cacheSizeBytes: number): XbzrleCacheStatus {
     const { counters } = this;
-    const last = this.lastRound;
-    const since = last?.before ?? NO_COUNTERS;
-    const lookups = pagesOf(counters) - counters.zero - (pagesOf(since) - since.zero);
-    const deltas = counters.xbzrlePages - since.xbzrlePages;
-    const deltaBytes = counters.xbzrleBytes - since.xbzrleBytes;
+    const { before, after } = this.lastRound ?? { before: NO_COUNTERS, after: NO_COUNTERS };
+    const changedCount = pagesOf(after) - after.zero - (pagesOf(before) - before.zero);
+    const deltaBytes = after.xbzrleBytes - before.xbzrleBytes;
+    const deltaCount = after.xbzrlePages - before.xbzrlePages;
     return {
       'cache-size': cacheSizeBytes,
       bytes: counters.xbzrleBytes,
       pages: counters.xbzrlePages,
       'cache-miss': counters.cacheMiss,
-      'cache-miss-rate': lookups > 0 ? (counters.cacheMiss - since.cacheMiss) / lookups : 0,
-      'encoding-rate': deltaBytes > 0 ? (deltas * PAGE_SIZE_BYTES) / deltaBytes : 0,
+      'cache-miss-rate': changedCount > 0 ? (after.cacheMiss - before.cacheMiss) / changedCount : 0,
+      'encoding-rate': deltaBytes > 0 ? (deltaCount * PAGE_SIZE_BYTES) / deltaBytes : 0,
       overflow: counters.overflow,
     };
   }
