@@ -7,4 +7,5 @@ export type { Lane, LaneName, PageRange, WorkloadPlan } from './workload/lane.ts
 export { readLastOperations } from './workload/operation-log.ts';
 export { replayAndCompare } from './workload/replay.ts';
 export type { Mismatches, Replay } from './workload/replay.ts';
+export { mix } from './workload/random.ts';
 export { readCounter } from './workload/writer.ts';
