@@ -76,6 +76,12 @@ export class ImageMapping {
     return runsOf(kernel, at, pageCount);
   }
 
+  /** Builds the page tables of a batch that will be compared later; as `compare`, it touches no hole. */
+  prepare(firstPage: number, pageCount: number): void {
+    const window = this.#windowOf(firstPage);
+    if (window !== undefined) this.#lookUp(window, firstPage % this.#windowPages, pageCount);
+  }
+
   /** Fills in which pages may be touched; the result is how many may not. The first time it maps them at once. */
   #lookUp({ kernel, populated }: Window, at: number, pageCount: number): number {
     const { calls } = this.#options;

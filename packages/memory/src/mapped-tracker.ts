@@ -30,12 +30,21 @@ export class MappedTracker implements DirtyTracker {
     this.#table = table;
   }
 
-  /** In the bulk stage every page differs: it is read. Throws MemoryError: truncated, io. */
+  /**
+   * In the bulk stage every page differs: it is read, and mapped after that, while the line is the bottleneck.
+   * Throws MemoryError: truncated, io.
+   */
   *candidates(round: number): Generator<PageRun, void, undefined> {
-    if (round > 0) this.#mapping.startRound();
+    this.#mapping.startRound();
     for (const run of this.#tracker.candidates(round)) {
-      if (round > 0 && run.kind === 'data') yield* this.#compared(run);
-      else yield run;
+      if (run.kind !== 'data') {
+        yield run;
+      } else if (round > 0) {
+        yield* this.#compared(run);
+      } else {
+        yield run;
+        this.#mapping.prepare(run.firstPage, run.pageCount);
+      }
     }
   }
 
