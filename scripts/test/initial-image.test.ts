@@ -52,7 +52,7 @@ void t.test('the command line says what is wrong', (t) => {
   const table = [
     [['--size', '1M'], /usage/],
     [['--image', '/nonexistent/x', '--size', '100'], /multiple of 4096/],
-    [['--image', '/nonexistent/x', '--size', '1T'], /multiple of 4096/],
+    [['--image', '/nonexistent/x', '--size', '1T'], /number of bytes/],
     [['--image', '/nonexistent/x', '--size', '1M', '--zero-share', '2'], /between 0 and 1/],
     [['--image', '/nonexistent/x', '--size', '1M'], /ENOENT/],
   ] as const;
