@@ -56,6 +56,7 @@ export class DestinationDaemon {
   /** Goes on where an earlier life stopped: what was prepared waits for its source, on the same address. */
   async recover(): Promise<void> {
     const { journal, logger } = this.#options;
+    this.#spareEngine.prepare();
     const entry = journal.newest;
     const address = entry === null ? undefined : parseTcpAddress(entry.session.address);
     if (entry === null || address === undefined) return;
@@ -166,7 +167,7 @@ export class DestinationDaemon {
     await this.#incoming?.close();
     await incoming.listen(address);
     this.#incoming = incoming;
-    // For this migration's setup, which need not wait for a process to start.
+    // One may have been taken; this migration's setup need not wait for a process to start.
     this.#spareEngine.prepare();
     this.#cacheCeilingBytes = body['xbzrle-cache-size'];
     const bound = incoming.address ?? address;
