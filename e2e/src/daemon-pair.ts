@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Daemon, endProcessesNaming } from '@pageferry/scripts/harness';
-import { GUEST_COMMAND } from './rig.ts';
+import { endAtExit, GUEST_COMMAND } from './rig.ts';
 
 export class DaemonPair {
   readonly directory: string;
@@ -26,7 +26,9 @@ export class DaemonPair {
   }
 
   static async start(): Promise<DaemonPair> {
-    const pair = new DaemonPair(mkdtempSync('/dev/shm/pageferry-random-'));
+    const directory = mkdtempSync('/dev/shm/pageferry-random-');
+    process.once('exit', () => endAtExit(directory));
+    const pair = new DaemonPair(directory);
     try {
       await Promise.all([pair.source.start(), pair.destination.start()]);
       return pair;

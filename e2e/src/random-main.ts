@@ -13,6 +13,8 @@ const { values } = parseArgs({
 const runCount = Number(values.runs);
 const firstSeed = Number(values.seed);
 const results: RandomResult[] = [];
+// Ends the processes too, which a signal by itself would leave.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const pair = await DaemonPair.start();
 try {
   // A run whose guest wrote too little proves little, and is made up for by another; not for ever, though.

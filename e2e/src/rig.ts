@@ -180,7 +180,7 @@ async function endAll(directory: string): Promise<void> {
 }
 
 /** What a test leaves that fails before its teardown; after a teardown there is nothing. */
-function endAtExit(directory: string): void {
+export function endAtExit(directory: string): void {
   if (!existsSync(directory)) return;
   for (const pid of processesNaming(directory)) signalIfThere(pid, 'SIGKILL');
   rmSync(directory, { recursive: true, force: true });
