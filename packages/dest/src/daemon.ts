@@ -3,6 +3,7 @@
  * left to finish. The last migration's status stays until the next one is armed.
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { incomingGuest } from '@pageferry/guest';
 import { recoverDestination, type DestinationRecord, type Journal } from '@pageferry/handover';
 import { problemError } from '@pageferry/management';
@@ -24,6 +25,7 @@ import type { Logger } from 'pino';
 import { checkImages, type ImagePolicy } from './images.ts';
 import { Incoming, type IncomingContext } from './incoming.ts';
 import { ENGINE_ENTRY } from './page-engine.ts';
+import { SettledAnswers } from './settled-answers.ts';
 import { destinationStatus, IDLE_STATUS, socketAddresses } from './status.ts';
 
 export interface DaemonOptions {
@@ -39,6 +41,7 @@ export interface DaemonOptions {
 export class DestinationDaemon {
   readonly #options: DaemonOptions;
   #incoming: Incoming | undefined;
+  readonly #settled: SettledAnswers;
   readonly #spareEngine = new Spare({
     start: () => new EngineProcess(ENGINE_ENTRY),
     isAlive: (engine) => engine.isAlive,
@@ -51,6 +54,7 @@ export class DestinationDaemon {
 
   constructor(options: DaemonOptions) {
     this.#options = options;
+    this.#settled = new SettledAnswers(join(options.stateDirectory, 'settled.json'));
   }
 
   /** Goes on where an earlier life stopped: what was prepared waits for its source, on the same address. */
@@ -157,15 +161,20 @@ export class DestinationDaemon {
     const guest = incomingGuest(body.guest, guestCommands, stateDirectory);
     const reasons = await guest.preflight();
     if (reasons.length > 0) throw new ProblemError('guest-unavailable', reasons.join('; '));
+    // An engine that is just ending may still hold the lock of the very image that is asked for.
+    await this.#incoming?.session?.receiving?.end();
     const warnings = await checkImages(body.blocks, policy);
     const incoming = new Incoming(
       { body, guest, warnings },
       this.#context(body.parameters),
       body['xbzrle-cache-size'],
     );
-    // The last migration's listener may hold the very port that is asked for.
-    await this.#incoming?.close();
+    // Where the last migration's listener holds the very port that is asked for, it makes room; else a port that is
+    // taken must not cost it.
+    const isSamePort = this.#incoming?.address?.port === address.port;
+    if (isSamePort) await this.#incoming?.close();
     await incoming.listen(address);
+    if (!isSamePort) await this.#incoming?.close();
     this.#incoming = incoming;
     // One may have been taken; this migration's setup need not wait for a process to start.
     this.#spareEngine.prepare();
@@ -181,8 +190,17 @@ export class DestinationDaemon {
 
   #context(parameters: IncomingContext['parameters']): IncomingContext {
     const { logger, journal, policy } = this.#options;
+    const settled = this.#settled;
     const hostBootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-    return { logger, journal, policy, hostBootId, parameters, takeEngine: () => this.#spareEngine.take() };
+    return {
+      logger,
+      journal,
+      policy,
+      hostBootId,
+      parameters,
+      settled,
+      takeEngine: () => this.#spareEngine.take(),
+    };
   }
 
   get #isBusy(): boolean {

@@ -6,7 +6,14 @@
  * one in use; what comes on an older one is ignored. After a restart there are no pages, only the handover.
  */
 import type { IncomingGuest } from '@pageferry/guest';
-import type { DestinationRecord, DestinationState, DestinationStep, Journal } from '@pageferry/handover';
+import {
+  HandoverError,
+  type DestinationRecord,
+  type DestinationState,
+  type DestinationStep,
+  type Journal,
+  type SourceOrder,
+} from '@pageferry/handover';
 import { problemOf, toWire } from '@pageferry/management';
 import {
   describeProblem,
@@ -49,6 +56,8 @@ export class IncomingSession {
   problem: ProblemDetails | undefined;
   isCancelled = false;
   readonly #ownership: Ownership;
+  #lastRound = -1;
+  #hasHandover = false;
   readonly #parameters: IncomingParameters;
 
   constructor(options: IncomingSessionOptions) {
@@ -101,11 +110,11 @@ export class IncomingSession {
         break;
       case 'abort':
         if (this.endedMs === undefined) this.isCancelled = true;
-        await this.#ownership.order(message, epoch);
+        await this.#order(link, message, epoch);
         break;
       case 'commit':
       case 'query':
-        await this.#ownership.order(message, epoch);
+        await this.#order(link, message, epoch);
         break;
     }
   }
@@ -136,7 +145,12 @@ export class IncomingSession {
       });
     }
     this.isCancelled = true;
-    await this.#ownership.deliver({ type: 'operator-abort' });
+    const state = await this.#ownership.deliver({ type: 'operator-abort' });
+    if (state.phase !== 'starting' && state.phase !== 'running') return;
+    this.isCancelled = false;
+    throw new ProblemError('past-point-of-no-return', `The guest is ${state.phase} here`, {
+      peer: 'destination',
+    });
   }
 
   /** The ceiling of the source's cache. */
@@ -154,33 +168,60 @@ export class IncomingSession {
     await this.receiving?.end();
   }
 
+  /** What the source may not say now leaves the handover as it was and ends the link. */
+  async #order(link: DestinationLink, message: SourceOrder, epoch: number): Promise<void> {
+    try {
+      await this.#ownership.deliver({ type: 'message', epoch, message });
+    } catch (error) {
+      if (!(error instanceof HandoverError) || !error.isPeerFault) throw error;
+      link.close();
+      await this.lost(link, error);
+    }
+  }
+
+  /** Rounds ascend, have a root for each block, and end with the handover. */
+  async #isInOrder(round: number, roots: readonly Uint8Array[]): Promise<boolean> {
+    const { receiving } = this;
+    const isInOrder =
+      receiving !== undefined &&
+      !this.#hasHandover &&
+      round > this.#lastRound &&
+      roots.length === receiving.images.blocks.length;
+    this.#lastRound = round;
+    if (!isInOrder)
+      await this.fail(
+        new ProblemError('protocol-violation', `round ${round} was not to be ended now`, { peer: 'source' }),
+      );
+    return isInOrder;
+  }
+
   async #roundEnd(
     link: DestinationLink,
     { round, roots: theirs }: Extract<FromSource, { type: 'round-end' }>,
     epoch: number,
   ): Promise<void> {
+    if (!(await this.#isInOrder(round, theirs))) return;
     const answer = await this.receiving?.compare(round, theirs);
     if (answer === undefined) return;
     link.send({ type: 'round-result', round, roots: [...answer.roots], matches: answer.matches }, epoch);
   }
 
   async #handover(message: Extract<FromSource, { type: 'handover' }>, epoch: number): Promise<void> {
+    if (!(await this.#isInOrder(message.round, message.roots))) return;
+    this.#hasHandover = true;
     try {
       await this.receiving?.verify(message.round, message.roots);
+      // What was verified must stay so: nothing may write into the images any more.
+      await this.receiving?.engine.kill();
+      if (this.state.phase !== 'receiving') return;
+      await this.#ownership.deliver({ type: 'handover-verified', epoch, runState: message.runState });
     } catch (error) {
       await this.fail(error);
-      return;
     }
-    if (this.state.phase !== 'receiving') return;
-    await this.#ownership.deliver({ type: 'handover-verified', epoch, runState: message.runState });
   }
 
   #changed(state: DestinationState): void {
     switch (state.phase) {
-      case 'prepared':
-        // Everything is applied: nothing may write into the image any more.
-        void this.receiving?.engine.kill();
-        break;
       case 'running':
         this.endedMs ??= performance.now();
         void this.receiving?.end();

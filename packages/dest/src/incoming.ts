@@ -40,6 +40,8 @@ import { openDestinationImages, type ImagePolicy } from './images.ts';
 import { IncomingSession } from './incoming-session.ts';
 import { Receiving } from './receiving.ts';
 import { reject, takeControl, type DestinationLink } from './session.ts';
+import type { SettledAnswer, SettledAnswers } from './settled-answers.ts';
+import { answerSettled, welcomeSettled } from './settled-link.ts';
 
 /** What POST /incoming armed; absent after a restart. */
 export interface Armed {
@@ -55,6 +57,8 @@ export interface IncomingContext {
   /** An engine that is started and idle. */
   readonly takeEngine: () => EngineProcess;
   readonly hostBootId: string;
+  /** What became of the sessions before this one. */
+  readonly settled: SettledAnswers;
   readonly parameters: IncomingParameters;
 }
 
@@ -72,6 +76,8 @@ export class Incoming {
   #disarmedMs: number | undefined;
   /** Control connections without a hello. */
   readonly #strangers = new Set<Arrival>();
+  /** Sources that ask about an earlier session. */
+  readonly #asking = new Map<DestinationLink, SettledAnswer>();
 
   constructor(armed: Armed | undefined, context: IncomingContext, cacheCeilingBytes: number) {
     this.armed = armed;
@@ -192,11 +198,19 @@ export class Incoming {
     takeControl(arrival, this.#context.parameters['hello-timeout'], {
       hello: (link, hello, epoch, version) => {
         this.#strangers.delete(arrival);
+        if (Buffer.compare(hello.sessionId, arrival.preamble.sessionId) !== 0) {
+          throw new ProblemError('protocol-violation', 'hello is of another session than its connection');
+        }
         void this.#hello(link, hello, epoch, version);
       },
-      message: (link, message, epoch) => void this.session?.message(link, message, epoch),
+      message: (link, message, epoch) => {
+        const settled = this.#asking.get(link);
+        if (settled === undefined) void this.session?.message(link, message, epoch);
+        else answerSettled(link, settled);
+      },
       lost: (link, error) => {
         this.#strangers.delete(arrival);
+        this.#asking.delete(link);
         void this.session?.lost(link, error);
       },
     });
@@ -225,6 +239,10 @@ export class Incoming {
     try {
       const { hostBootId, policy } = this.#context;
       const images = await openDestinationImages(armed.body.blocks, hello, hostBootId, policy);
+      if (this.#listener === undefined) {
+        images.close();
+        throw new ProblemError('not-armed', 'The migration was given up meanwhile', { peer: 'destination' });
+      }
       await this.#accept(link, hello, version, armed, images);
     } finally {
       this.#isAccepting = false;
@@ -238,17 +256,14 @@ export class Incoming {
     armed: Armed,
     images: ImageSet,
   ): Promise<void> {
-    const { takeEngine, journal } = this.#context;
+    const { takeEngine, journal, settled } = this.#context;
     const sessionKey = randomBytes(16);
     const { sessionId, epoch } = hello;
-    const receiving = new Receiving({
-      hello,
-      images,
-      sessionKey,
-      process: takeEngine(),
-      onFailure: (error) => void this.session?.fail(error),
-    });
+    const process = takeEngine();
     try {
+      const onFailure = (error: Error): void => void this.session?.fail(error);
+      const receiving = new Receiving({ hello, images, sessionKey, process, onFailure });
+      settled.remember(journal.newest);
       journal.useSession(this.#journaled(sessionId, sessionKey, armed, receiving));
       this.session = new IncomingSession({
         ...this.#context,
@@ -259,9 +274,13 @@ export class Incoming {
         endEngine: () => receiving.engine.kill(),
       });
       await this.session.begin();
+      const { state } = this.session;
+      if (state.phase === 'aborted')
+        throw new ProblemError('journal-failed', state.reason, { peer: 'destination' });
     } catch (error) {
       this.session = undefined;
-      await receiving.end();
+      await process.kill();
+      images.close();
       throw error;
     }
     const xbzrleCacheCeilingBytes = this.cacheCeilingBytes;
@@ -295,6 +314,12 @@ export class Incoming {
   async #resolve(link: DestinationLink, hello: HelloResolve, version: number): Promise<void> {
     const { session } = this;
     if (session === undefined || Buffer.compare(session.facts.sessionId, hello.sessionId) !== 0) {
+      const settled = this.#context.settled.find(hello.sessionId);
+      if (settled !== undefined) {
+        welcomeSettled(link, hello, version, settled, this.#context.parameters);
+        this.#asking.set(link, settled);
+        return;
+      }
       throw new ProblemError('migration-unknown', 'That session is not known here', { peer: 'destination' });
     }
     checkProof(hello.proof, resolveProof({ ...session.facts, epoch: hello.epoch }), 'hello');

@@ -8,7 +8,6 @@
 import { incomingGuestFromIdentity, type IncomingGuest } from '@pageferry/guest';
 import {
   destinationExecutor,
-  HandoverError,
   type DestinationEvent,
   type DestinationExecutor,
   type DestinationPorts,
@@ -16,7 +15,6 @@ import {
   type DestinationStep,
   type GuestIdentity,
   type Report,
-  type SourceOrder,
 } from '@pageferry/handover';
 import type { Logger } from 'pino';
 import type { DestinationLink } from './session.ts';
@@ -71,17 +69,6 @@ export class Ownership {
     const state = await this.#executor.deliver(event);
     this.#options.onChange(state);
     return state;
-  }
-
-  /** An order of the source; a peer's fault is logged, changes nothing, and ends the link. */
-  async order(message: SourceOrder, epoch: number): Promise<void> {
-    try {
-      await this.deliver({ type: 'message', epoch, message });
-    } catch (error) {
-      if (!(error instanceof HandoverError) || !error.isPeerFault) throw error;
-      this.#options.logger.warn({ err: error }, 'the source broke the handover protocol');
-      this.link?.close();
-    }
   }
 
   async idle(): Promise<void> {

@@ -30,6 +30,8 @@ export interface ReceivingOptions {
 export class Receiving {
   readonly engine: PageEngine;
   readonly images: ImageSet;
+  /** Memory of all blocks, also after the images were let go. */
+  readonly totalBytes: number;
   readonly verified: Proof[] = [];
   counters: Counters | undefined;
   rssAnonBytes = 0;
@@ -45,6 +47,7 @@ export class Receiving {
     const { hello, images } = options;
     this.#options = options;
     this.images = images;
+    this.totalBytes = images.sizeBytes;
     this.engine = new PageEngine({
       plan: {
         epoch: hello.epoch,

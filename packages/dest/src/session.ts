@@ -46,7 +46,9 @@ export function takeControl(arrival: Arrival, helloTimeoutMs: number, handler: S
     try {
       return selectVersion(decodeOfferedVersions(payload));
     } catch (error) {
+      clearTimeout(timer);
       reject(link, 1, problemOf(error));
+      handler.lost(link, error instanceof Error ? error : new Error(String(error)));
       throw error;
     }
   };

@@ -96,7 +96,7 @@ function ram({ session }: Incoming, totalMs: number): RamStatus {
   const transferred = counters?.transferredBytes ?? 0;
   const normal = counters?.normal ?? 0;
   const pages = normal + (counters?.zero ?? 0) + (counters?.xbzrlePages ?? 0);
-  const total = receiving?.images.sizeBytes ?? 0;
+  const total = receiving?.totalBytes ?? 0;
   return {
     transferred,
     remaining: Math.max(0, total - pages * PAGE_SIZE_BYTES),
@@ -118,7 +118,7 @@ function ram({ session }: Incoming, totalMs: number): RamStatus {
 function coverage({ session }: Incoming): number {
   const receiving = session?.receiving;
   const counters = receiving?.counters;
-  const total = receiving?.images.sizeBytes ?? 0;
+  const total = receiving?.totalBytes ?? 0;
   if (counters === undefined || total === 0) return 0;
   return Math.min(1, ((counters.normal + counters.zero + counters.xbzrlePages) * PAGE_SIZE_BYTES) / total);
 }

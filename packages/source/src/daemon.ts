@@ -211,7 +211,11 @@ export class SourceDaemon {
       const phase = migration.ownership?.state.phase;
       if (phase !== 'committing' && phase !== 'committed') {
         migration.fail(problemError(new Cancelled('The source daemon is ending')));
-        await migration.ended;
+        // A commit that won the race is finished by the next life of this daemon, from the journal.
+        await Promise.race([
+          migration.ended,
+          migration.ownership?.until((state) => state.phase === 'committed') ?? migration.ended,
+        ]);
       }
     }
     await this.#current?.ownership?.close();

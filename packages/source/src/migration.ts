@@ -19,7 +19,7 @@ import {
 import type { Logger } from 'pino';
 import { Failure, waitAtMost } from './failure.ts';
 import { Cancelled, ownershipFailure, requirePhase } from './migration-errors.ts';
-import type { Ownership } from './ownership.ts';
+import type { HandoverAnswer, Ownership } from './ownership.ts';
 import { Rounds } from './rounds.ts';
 import { rejection, type FromDestination } from './session.ts';
 import type { Settings } from './settings.ts';
@@ -153,7 +153,7 @@ export class Migration {
       signal: this.#abort.signal,
       onMessage: (message, epoch) => this.#received(message, epoch),
       onLinkLost: (error) => this.#linkLost(error),
-      onFailure: (error) => this.#lost(problemError(error)),
+      onFailure: (error) => this.#engineFailed(problemError(error)),
       onProgress: (counters, rssAnonBytes) => {
         this.statistics.counters = counters;
         this.statistics.rssAnonBytes = rssAnonBytes;
@@ -284,9 +284,18 @@ export class Migration {
       case 'running':
       case 'refused':
       case 'aborted':
-        void this.#setup?.ownership.answered(message, epoch).then(() => this.#checkOwnership());
+        if (this.#setup !== undefined) void this.#answered(this.#setup, message, epoch);
+        else if (message.type === 'aborted')
+          this.fail(new ProblemError('guest-failed', message.reason, { peer: 'destination' }));
         break;
     }
+  }
+
+  /** Once the final round is out, the destination closes the data connections: that is not a failure then. */
+  #engineFailed(error: ProblemError): void {
+    const isExpected = this.phase === 'handover' || this.phase === 'committed';
+    if (isExpected && error.problem.type === problemType('link-lost')) return;
+    this.#lost(error);
   }
 
   /** A data connection that is lost, here or there, is mostly the symptom of an engine's end: who knows more speaks up. */
@@ -301,9 +310,10 @@ export class Migration {
     else void ownership.linkLost(error).then(() => this.fail(problemError(error)));
   }
 
-  /** The destination gave up by itself: whatever we wait for will not come. */
-  #checkOwnership(): void {
-    const state = this.#setup?.ownership.state;
-    if (state?.phase === 'rolled-back' || state?.phase === 'resuming') this.fail(ownershipFailure(state));
+  /** Where the destination gave up by itself, what we wait for will not come. */
+  async #answered({ ownership }: Setup, message: HandoverAnswer, epoch: number): Promise<void> {
+    await ownership.answered(message, epoch);
+    const { state } = ownership;
+    if (state.phase === 'rolled-back' || state.phase === 'resuming') this.fail(ownershipFailure(state));
   }
 }

@@ -17,7 +17,7 @@ import {
   type SourceState,
   type SourceStep,
 } from '@pageferry/handover';
-import { ProblemError, type TcpAddress } from '@pageferry/protocol';
+import { ProblemError, problemName, type TcpAddress } from '@pageferry/protocol';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
@@ -31,6 +31,8 @@ import {
 /** Reconnecting starts with the first of these pauses and doubles up to the second. */
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_LONGEST_MS = 2000;
+/** Time after which an unanswered commit is said again. */
+const COMMIT_REPEAT_MS = 5000;
 /** How long after trouble (a guest that does not resume, a journal that cannot be written) it is tried again. */
 const RETRY_MS = 1000;
 
@@ -52,7 +54,7 @@ export interface OwnershipOptions {
   readonly onChange: (state: SourceState) => void;
 }
 
-type HandoverAnswer = Extract<FromDestination, { type: 'ready' | 'running' | 'refused' | 'aborted' }>;
+export type HandoverAnswer = Extract<FromDestination, { type: 'ready' | 'running' | 'refused' | 'aborted' }>;
 
 export class Ownership {
   readonly #options: OwnershipOptions;
@@ -65,6 +67,12 @@ export class Ownership {
 
   constructor(options: OwnershipOptions) {
     this.#options = options;
+    // A commit that is not answered on a link that lives is said again: the destination may have had trouble with it.
+    const repeat = setInterval(() => {
+      if (this.state.phase === 'committed' && this.#link !== undefined) void this.deliver({ type: 'retry' });
+    }, COMMIT_REPEAT_MS);
+    repeat.unref();
+    this.#stopped.signal.addEventListener('abort', () => clearInterval(repeat));
     this.#executor = sourceExecutor(options.first, {
       ...options.ports,
       send: (epoch, message) => this.#send(epoch, message),
@@ -178,7 +186,9 @@ export class Ownership {
   /** A destination that rejects the session has no guest of it: a rollback owes it nothing any more. */
   async #isForgotten(error: unknown): Promise<boolean> {
     const { phase, epoch } = this.state;
-    if (!(error instanceof ProblemError) || (phase !== 'rolled-back' && phase !== 'resuming')) return false;
+    const isUnknown =
+      error instanceof ProblemError && problemName(error.problem.type) === 'migration-unknown';
+    if (!isUnknown || (phase !== 'rolled-back' && phase !== 'resuming')) return false;
     await this.deliver({ type: 'message', epoch, message: { type: 'aborted', reason: error.message } });
     return true;
   }

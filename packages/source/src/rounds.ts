@@ -14,9 +14,6 @@ import type { FromDestination, SourceLink } from './session.ts';
 import type { Settings } from './settings.ts';
 import { Statistics } from './statistics.ts';
 
-/** Save and load of device state where there is any, before it was measured. */
-const DEVICE_STATE_MS = 30;
-
 export type RoundResult = Extract<FromDestination, { type: 'round-result' }>;
 
 export interface RoundsOptions {
@@ -51,6 +48,12 @@ export class Rounds {
 
   /** The destination's answer to the round that was sent. */
   answered(message: RoundResult): void {
+    if (message.round !== this.current) {
+      throw new ProblemError(
+        'protocol-violation',
+        `an answer to round ${message.round} in round ${this.current}`,
+      );
+    }
     this.#answered?.(message);
   }
 
@@ -134,11 +137,10 @@ export class Rounds {
   }
 
   #decide({ link, isGuestStopped, journalMs }: RoundsSetup): Decision {
-    const { statistics, settings, body } = this.#options;
+    const { statistics, settings } = this.#options;
     const { parameters } = settings;
     const last = statistics.lastRound;
     const cap = parameters['max-bandwidth'];
-    const hasDeviceState = body.guest.type !== 'none' && body.guest.type !== 'process';
     const measured = {
       round: this.current,
       isGuestStopped,
@@ -148,7 +150,8 @@ export class Rounds {
       previousRoundMs: this.#previousRoundMs,
       scanMs: statistics.scanMs,
       bandwidth: cap === 0 ? statistics.bandwidth : Math.min(cap, statistics.bandwidth),
-      deviceStateMs: hasDeviceState ? DEVICE_STATE_MS : 0,
+      // No guest type of this release has any.
+      deviceStateMs: 0,
       journalMs,
       roundTripMs: link.roundTripMs ?? 0,
       rereadMs: parameters['destination-reread'] ? statistics.scanMs : 0,

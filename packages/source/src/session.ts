@@ -117,6 +117,8 @@ async function open(
       codec,
       {
         message: (message, epoch) => {
+          if (hasWelcome && (message.type === 'welcome' || message.type === 'reject'))
+            throw unexpectedWelcome();
           if (hasWelcome && message.type !== 'welcome' && message.type !== 'reject')
             handler.message(message, epoch);
           else if (message.type === 'reject') fail(rejection(message.problem));

@@ -21,6 +21,9 @@ import type { FrameSocket } from './frame-socket.ts';
 /** Messages only: no guest type has device state that would travel here. */
 const LIMITS_AFTER_HELLO: FrameLimits = { [FRAME_TYPE.control]: CONTROL_MESSAGE_MAX_BYTES };
 
+/** A peer that lets this much pile up does not read: nothing here sends as much at once. */
+const QUEUE_MAX_BYTES = 1024 * 1024;
+
 /** Liveness, handled in here. */
 type Ping = Extract<ControlMessage, { type: 'ping' | 'pong' }>;
 
@@ -86,6 +89,9 @@ export class ControlLink<Received extends { readonly type: string }, Sent> {
 
   /** Sends a message; dropped when the link is over, which `lost` has told. */
   send(message: Sent | Ping, epoch: number): void {
+    if ((this.#frames?.queuedBytes ?? 0) > QUEUE_MAX_BYTES) {
+      this.#lost(new TransportError({ code: 'LINK_LOST', reason: 'the peer does not read' }));
+    }
     this.#frames?.send(
       encodeFrame({ type: FRAME_TYPE.control, epoch, aux: 0, payload: this.#codec.encode(message) }),
     );
