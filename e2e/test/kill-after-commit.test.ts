@@ -3,6 +3,7 @@
  * daemons are there again.
  */
 import { processState } from '@pageferry/scripts/harness';
+import { join } from 'node:path';
 import t from 'tap';
 import { reachMessage } from '../src/reach.ts';
 import { guardPids, runningGuests } from '../src/whereabouts.ts';
@@ -51,3 +52,14 @@ for (const name of ['commit', 'running'] as const) {
     });
   }
 }
+
+void t.test('an answer that the source has not heard outlives the next arming', async (t) => {
+  const rig = await startRig(t);
+  await reachMessage(rig, 'running');
+  await rig.workload.untilItWritesAtDestination();
+  const otherImage = join(rig.directory, 'other.ram');
+  await rig.arm({ blocks: [{ id: 'pc.ram', path: otherImage, create: true }], guest: { type: 'none' } });
+  t.equal((await rig.source.api.untilOver()).status, 'completed');
+  t.equal(processState(rig.guest.pid), 'T', 'the guest stays stopped at the source');
+  t.same(runningGuests(rig), ['destination']);
+});

@@ -164,6 +164,8 @@ export class DestinationDaemon {
     // An engine that is just ending may still hold the lock of the very image that is asked for.
     await this.#incoming?.session?.receiving?.end();
     const warnings = await checkImages(body.blocks, policy);
+    // Its source may not have heard yet what became of the last migration.
+    this.#settled.remember(this.#options.journal.newest);
     const incoming = new Incoming(
       { body, guest, warnings },
       this.#context(body.parameters),

@@ -256,14 +256,13 @@ export class Incoming {
     armed: Armed,
     images: ImageSet,
   ): Promise<void> {
-    const { takeEngine, journal, settled } = this.#context;
+    const { takeEngine, journal } = this.#context;
     const sessionKey = randomBytes(16);
     const { sessionId, epoch } = hello;
     const process = takeEngine();
     try {
       const onFailure = (error: Error): void => void this.session?.fail(error);
       const receiving = new Receiving({ hello, images, sessionKey, process, onFailure });
-      settled.remember(journal.newest);
       journal.useSession(this.#journaled(sessionId, sessionKey, armed, receiving));
       this.session = new IncomingSession({
         ...this.#context,
