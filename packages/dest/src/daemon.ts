@@ -23,7 +23,8 @@ import {
 import { EngineProcess, Spare } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import { checkImages, type ImagePolicy } from './images.ts';
-import { Incoming, type IncomingContext } from './incoming.ts';
+import { Incoming } from './incoming.ts';
+import type { IncomingContext } from './incoming-context.ts';
 import { ENGINE_ENTRY } from './page-engine.ts';
 import { SettledAnswers } from './settled-answers.ts';
 import { destinationStatus, IDLE_STATUS, socketAddresses } from './status.ts';

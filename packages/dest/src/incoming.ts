@@ -5,13 +5,10 @@
  * The listener lives on after the end, and is there again after a restart, because a source may still ask.
  */
 import { randomBytes } from 'node:crypto';
-import type { IncomingGuest } from '@pageferry/guest';
 import {
   beginDestination,
-  type DestinationRecord,
   type DestinationState,
   type DestinationStep,
-  type Journal,
   type Session,
 } from '@pageferry/handover';
 import { problemOf } from '@pageferry/management';
@@ -19,7 +16,6 @@ import type { ImageSet } from '@pageferry/memory';
 import {
   checkProof,
   describeProblem,
-  formatTcpAddress,
   PENDING_CONNECTIONS_MAX,
   ProblemError,
   resolveProof,
@@ -27,40 +23,18 @@ import {
   type Hello,
   type HelloResolve,
   type HelloStart,
-  type IncomingBody,
-  type IncomingParameters,
   type ProblemDetails,
   type TcpAddress,
-  type Warning,
 } from '@pageferry/protocol';
-import { endProcess, Listener, namedProcess, type Arrival, type EngineProcess } from '@pageferry/transport';
-import type { Logger } from 'pino';
+import { endProcess, Listener, type Arrival } from '@pageferry/transport';
 import { checkHello } from './hello-check.ts';
-import { openDestinationImages, type ImagePolicy } from './images.ts';
+import { openDestinationImages } from './images.ts';
+import { journaledSession, type Armed, type IncomingContext } from './incoming-context.ts';
 import { IncomingSession } from './incoming-session.ts';
 import { Receiving } from './receiving.ts';
 import { reject, takeControl, type DestinationLink } from './session.ts';
-import type { SettledAnswer, SettledAnswers } from './settled-answers.ts';
+import type { SettledAnswer } from './settled-answers.ts';
 import { answerSettled, welcomeSettled } from './settled-link.ts';
-
-/** What POST /incoming armed; absent after a restart. */
-export interface Armed {
-  readonly body: IncomingBody;
-  readonly guest: IncomingGuest;
-  readonly warnings: readonly Warning[];
-}
-
-export interface IncomingContext {
-  readonly logger: Logger;
-  readonly journal: Journal<DestinationRecord>;
-  readonly policy: ImagePolicy;
-  /** An engine that is started and idle. */
-  readonly takeEngine: () => EngineProcess;
-  readonly hostBootId: string;
-  /** What became of the sessions before this one. */
-  readonly settled: SettledAnswers;
-  readonly parameters: IncomingParameters;
-}
 
 export class Incoming {
   readonly token = randomBytes(24).toString('base64url');
@@ -263,7 +237,7 @@ export class Incoming {
     try {
       const onFailure = (error: Error): void => void this.session?.fail(error);
       const receiving = new Receiving({ hello, images, sessionKey, process, onFailure });
-      journal.useSession(this.#journaled(sessionId, sessionKey, armed, receiving));
+      journal.useSession(journaledSession({ sessionId, sessionKey }, this.address, armed, receiving));
       this.session = new IncomingSession({
         ...this.#context,
         facts: { sessionId, sessionKey, epoch },
@@ -290,23 +264,6 @@ export class Incoming {
       sessionKey,
       xbzrleCacheCeilingBytes,
     });
-  }
-
-  /** What a restarted daemon needs to go on. */
-  #journaled(
-    sessionId: Uint8Array,
-    sessionKey: Uint8Array,
-    armed: Armed,
-    { engine, images }: Receiving,
-  ): Session {
-    return {
-      sessionId: Buffer.from(sessionId).toString('hex'),
-      sessionKey: Buffer.from(sessionKey).toString('hex'),
-      address: formatTcpAddress(this.address ?? { host: '', port: 0 }),
-      blocks: images.blocks.map(({ id, image }) => ({ id, path: image.path })),
-      guest: { ...armed.body.guest },
-      engine: namedProcess(engine.pid),
-    };
   }
 
   /** A source that lost its connection asks about, or finishes, a handover. */
