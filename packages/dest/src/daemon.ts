@@ -50,7 +50,7 @@ export class DestinationDaemon {
   });
   #isArming = false;
   #isEnding = false;
-  /** What PUT /cache-size set; a POST /incoming sets it anew. */
+  /** What PUT /cache-size or the last POST /incoming set. */
   #cacheCeilingBytes: number = CACHE_BYTES_MAX;
 
   constructor(options: DaemonOptions) {
@@ -165,13 +165,10 @@ export class DestinationDaemon {
     // An engine that is just ending may still hold the lock of the very image that is asked for.
     await this.#incoming?.session?.receiving?.end();
     const warnings = await checkImages(body.blocks, policy);
+    const ceilingBytes = body['xbzrle-cache-size'] ?? this.#cacheCeilingBytes;
     // Its source may not have heard yet what became of the last migration.
     this.#settled.remember(this.#options.journal.newest);
-    const incoming = new Incoming(
-      { body, guest, warnings },
-      this.#context(body.parameters),
-      body['xbzrle-cache-size'],
-    );
+    const incoming = new Incoming({ body, guest, warnings }, this.#context(body.parameters), ceilingBytes);
     // Where the last migration's listener holds the very port that is asked for, it makes room; else a port that is
     // taken must not cost it.
     const isSamePort = this.#incoming?.address?.port === address.port;
@@ -181,8 +178,9 @@ export class DestinationDaemon {
     this.#incoming = incoming;
     // One may have been taken; this migration's setup need not wait for a process to start.
     this.#spareEngine.prepare();
-    this.#cacheCeilingBytes = body['xbzrle-cache-size'];
+    this.#cacheCeilingBytes = ceilingBytes;
     const bound = incoming.address ?? address;
+    this.#options.logger.info({ uri: formatTcpAddress(bound), blocks: body.blocks }, 'armed');
     return {
       'socket-address': socketAddresses(incoming),
       uri: formatTcpAddress(bound),

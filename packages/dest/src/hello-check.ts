@@ -8,7 +8,7 @@ export function checkHello(hello: HelloStart, body: IncomingBody, token: string)
   if (!timingSafeEqual(digest(hello.token), digest(token))) {
     throw new ProblemError('token-refused', 'The token is not the one that POST /incoming gave', {
       peer: 'destination',
-      hint: 'A token is good for one migration; arm the destination again for the next.',
+      hint: 'The token is in the answer of the POST /incoming that armed it, which is still in effect.',
     });
   }
   if (hello.pageSize !== PAGE_SIZE_BYTES) {

@@ -52,6 +52,7 @@ export interface IncomingSessionOptions {
 export class IncomingSession {
   readonly facts: SessionFacts;
   readonly receiving: Receiving | undefined;
+  readonly startedMs = performance.now();
   endedMs: number | undefined;
   problem: ProblemDetails | undefined;
   isCancelled = false;
@@ -59,11 +60,13 @@ export class IncomingSession {
   #lastRound = -1;
   #hasHandover = false;
   readonly #parameters: IncomingParameters;
+  readonly #logger: Logger;
 
   constructor(options: IncomingSessionOptions) {
     this.facts = options.facts;
     this.receiving = options.receiving;
     this.#parameters = options.parameters;
+    this.#logger = options.logger;
     this.#ownership = new Ownership({ ...options, onChange: (state) => this.#changed(state) });
   }
 
@@ -203,6 +206,7 @@ export class IncomingSession {
     if (!(await this.#isInOrder(round, theirs))) return;
     const answer = await this.receiving?.compare(round, theirs);
     if (answer === undefined) return;
+    this.#logger.info({ round, matches: answer.matches }, 'round done');
     link.send({ type: 'round-result', round, roots: [...answer.roots], matches: answer.matches }, epoch);
   }
 

@@ -30,7 +30,9 @@ export function destinationStatus(incoming: Incoming, nowMs: number): MigrationS
   const { problem, id, armed } = incoming;
   const receiving = incoming.session?.receiving;
   const phase = phaseOf(incoming);
-  const totalMs = (incoming.endedMs ?? nowMs) - incoming.startedMs;
+  // From the source's coming; while nobody has come, from the arming.
+  const startedMs = incoming.session?.startedMs ?? incoming.startedMs;
+  const totalMs = (incoming.endedMs ?? nowMs) - startedMs;
   const engine = receiving?.engine.pid;
   const note = incoming.session?.note;
   const warnings = [

@@ -6,7 +6,6 @@
 import { z } from 'zod';
 import { BLOCK_ID_MAX_BYTES, BLOCKS_MAX, TOKEN_MAX_CHARACTERS } from './limits.ts';
 import {
-  CACHE_BYTES_MAX,
   cacheSizeBytes,
   givenParameters,
   incomingParameters,
@@ -99,11 +98,11 @@ export type MigrationCapabilities = z.output<typeof migrationCapabilities>;
 export const tracker = z.discriminatedUnion('type', [z.strictObject({ type: z.literal('scan') })]);
 export type Tracker = z.output<typeof tracker>;
 
-/** POST /incoming. `xbzrle-cache-size` is the ceiling granted to the source; without it, none is set. */
+/** POST /incoming. `xbzrle-cache-size` is the ceiling granted to the source; without it, what PUT /cache-size set holds. */
 export const incomingBody = z.strictObject({
   listen,
   blocks: destinationBlocks,
-  'xbzrle-cache-size': cacheSizeBytes.default(CACHE_BYTES_MAX),
+  'xbzrle-cache-size': cacheSizeBytes.optional(),
   guest: destinationGuest.default({ type: 'none' }),
   parameters: incomingParameters.prefault({}),
 });

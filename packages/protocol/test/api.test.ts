@@ -29,7 +29,6 @@ await t.test('defaults are filled in', async (t) => {
   t.strictSame(parseBody(incomingBody, INCOMING), {
     ...INCOMING,
     blocks: [{ ...BLOCK, create: false }],
-    'xbzrle-cache-size': 2 ** 35,
     guest: { type: 'none' },
     parameters: { 'hello-timeout': 5000, 'ping-interval': 1000, 'ping-timeout': 5000 },
   });

@@ -87,11 +87,9 @@ export function decide(measured: Measured, policy: Policy): Decision {
     };
   }
   if (measured.isGuestStopped) {
-    return {
-      action: 'switchover',
-      because: 'nobody runs in this memory, so nobody feels a pause',
-      predicted,
-    };
+    const because = 'nobody runs in this memory, so nobody feels a pause';
+    // What is left to send is what nobody has written.
+    return { action: 'switchover', because, predicted: predict({ ...measured, wireBytes: 0 }) };
   }
   if (round === 0) {
     const because = 'the bulk stage is done; what the guest wrote meanwhile is not known';

@@ -137,7 +137,7 @@ export class SourceDaemon {
     logger.info({ uri: body.uri, blocks: body.blocks, parameters: settings.parameters }, 'migration started');
     return {
       'migration-id': id,
-      parameters: settings.parameters,
+      parameters: { ...settings.parameters, 'xbzrle-cache-size': settings.cacheSizeBytes },
       capabilities: body.capabilities,
       warnings: migration.warnings,
     };

@@ -252,6 +252,9 @@ export class Migration {
       this.phase = 'completed';
       this.outcome = outcome;
       this.endedMs = performance.now();
+      const totalMs = this.endedMs - this.startedMs;
+      const downtimeMs = (this.runningMs ?? 0) - (this.pausedMs ?? 0);
+      this.#logger.info({ totalMs, downtimeMs, rounds: this.rounds.current }, 'migration completed');
       return outcome;
     }
     return this.#settle(
