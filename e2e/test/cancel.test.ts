@@ -14,7 +14,7 @@ const PROBLEM = 'urn:pageferry:problem:';
 /** `reach` starts a migration and brings it into `phase`; what it gives lets go of what it held. */
 interface Row {
   readonly name: string;
-  readonly phase: Phase;
+  readonly phase: Phase | readonly Phase[];
   readonly reach: (rig: Rig) => Promise<() => void>;
 }
 
@@ -51,8 +51,9 @@ const rows: readonly Row[] = [
     },
   },
   {
+    // The source offers without waiting for what is on its way, so it may be a phase further.
     name: 'the final round, its end held',
-    phase: 'final-round',
+    phase: ['final-round', 'handover'],
     reach: async (rig) => {
       await untilPreSwitchover(rig);
       const hold = rig.proxy.hold('stream-round-end');
@@ -70,7 +71,8 @@ for (const row of rows) {
     const rig = await Rig.start({ sizeBytes: 8 * MIB });
     t.teardown(() => rig.end());
     const letGo = await row.reach(rig);
-    t.equal((await rig.source.api.status()).pageferry.phase, row.phase, 'the phase is reached');
+    const { phase } = (await rig.source.api.status()).pageferry;
+    t.ok([row.phase].flat().includes(phase), `the phase is reached: ${phase}`);
 
     await rig.source.api.cancel();
     const status = await rig.source.api.untilOver();
