@@ -14,7 +14,7 @@
 //   running --> running: commit or query / send running
 //   destroying --> aborted: guest-destroyed / journal(aborted), send aborted
 //   destroying --> refused: guest-destroyed / journal(refused), send refused
-//   aborted --> receiving: newer epoch / journal(receiving) (refused, receiving too)
+//   aborted --> receiving: newer epoch / journal(receiving) (refused, receiving too; what is prepared ends first)
 //
 // Each answer is a fact that must outlive us, so it is journaled before it is sent; each irreversible order (start,
 // destroy) is journaled before it is given, so that a restarted daemon repeats it and decides nothing anew.
@@ -185,8 +185,10 @@ function inDestroying(state: In<'destroying'>, event: DestinationEvent): Destina
   if (event.type === 'destroy-failed' || event.type === 'journal-failed') {
     return trouble(state, `the guest is not proven dead: ${event.reason}`);
   }
-  // Whoever asks again, the answer needs the guest dead first.
-  if (event.type === 'message' || event.type === 'retry' || event.type === 'operator-abort') {
+  // Whoever asks again, or begins anew, needs the guest dead first.
+  if (event.type === 'message' || event.type === 'newer-epoch')
+    return destroy(state, state.guest, answer, reason);
+  if (event.type === 'retry' || event.type === 'operator-abort') {
     return destroy(state, state.guest, answer, reason);
   }
   if (event.type === 'failed' || isPassing(event)) return stay(state);

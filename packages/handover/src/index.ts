@@ -2,6 +2,7 @@ export * from './dest-executor.ts';
 export * from './dest-states.ts';
 export * from './dest-step.ts';
 export * from './effects.ts';
+export * from './epochs.ts';
 export * from './errors.ts';
 export * from './executor.ts';
 export * from './guard-process.ts';

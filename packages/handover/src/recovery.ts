@@ -91,18 +91,6 @@ export function sourceNeedsPeer(state: SourceState): boolean {
   return (state.phase === 'resuming' || state.phase === 'rolled-back') && !state.isPeerInformed;
 }
 
-/**
- * What every hello of the source says, whether it starts or resolves: the destination delivers `newer-epoch` whenever
- * the epoch is greater than its own, so that it can be asked about, or told to abort, an epoch it has not heard of.
- */
-export function helloEpochs(state: SourceState): {
-  readonly epoch: number;
-  readonly abortedEpoch: number | null;
-} {
-  const { phase, epoch } = state;
-  return { epoch, abortedEpoch: phase === 'rolled-back' ? epoch : state.abortedEpoch };
-}
-
 /** Whether the destination holds a guest whose fate is open: no other migration may be armed, nothing may be forgotten. */
 export function isDestinationUnsettled({ phase }: DestinationState): boolean {
   return phase === 'preparing' || phase === 'prepared' || phase === 'starting' || phase === 'destroying';

@@ -3,8 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { helloEpochs } from '../src/epochs.ts';
 import {
-  helloEpochs,
   isDestinationUnsettled,
   recoverDestination,
   recoverSource,

@@ -1,9 +1,10 @@
 // What can happen at the destination's side: the daemon's next effect or event, and its guest's death.
 import type { DestinationEffect } from '../../src/effects.ts';
 import type { DestinationEvent } from '../../src/dest-states.ts';
+import { judgeHello } from '../../src/epochs.ts';
 import { HandoverError } from '../../src/errors.ts';
 import { destinationActor, type Rules } from './rules.ts';
-import type { DestinationActor, ToDestination, Transition, World } from './world.ts';
+import type { DestinationActor, Hello, ToDestination, ToSource, Transition, World } from './world.ts';
 
 interface Outcome {
   readonly label: string;
@@ -118,6 +119,10 @@ function idle(world: World, rules: Rules, actor: DestinationActor): Transition[]
     ...(phase === 'starting' || phase === 'destroying'
       ? [deliver('retries', world, rules, actor, { type: 'retry' }, 'fair')]
       : []),
+    // Without its source it waits for pages to go on, or it does not.
+    ...(phase === 'receiving' && !world.isLinkUp
+      ? [deliver('gives up', world, rules, actor, { type: 'failed', reason: '' }, 'chance')]
+      : []),
     ...(world.budget.failures > 0 ? setbacks(world, rules, actor) : []),
   ];
 }
@@ -172,17 +177,15 @@ function take(
   return [matching, deliver(`${label}, roots differ`, world, rules, actor, failed, 'fault')];
 }
 
-/** For the same epoch hello only asks; a newer epoch is delivered again when it has ended the older one. */
-function hello(
-  world: World,
-  rules: Rules,
-  actor: DestinationActor,
-  epoch: number,
-  { abortedEpoch }: { readonly abortedEpoch: number | null },
-): World {
+/** What epochs.ts says; a newer epoch is delivered again when what was prepared for the older one is dead. */
+function hello(world: World, rules: Rules, actor: DestinationActor, epoch: number, message: Hello): World {
   const { state } = actor;
-  if (epoch < state.epoch || (epoch === state.epoch && state.phase === 'receiving')) return world;
-  if (epoch === state.epoch) {
+  const { purpose, abortedEpoch } = message;
+  const judgement = judgeHello(state, { epoch, abortedEpoch });
+  if (judgement === 'older') return answer(world, epoch, { type: 'aborted', reason: '' });
+  if (judgement === 'same') {
+    if (purpose === 'resume') return answer(world, epoch, { type: 'error' });
+    if (state.phase === 'receiving') return world;
     const asked: DestinationEvent = { type: 'message', epoch, message: { type: 'query' } };
     return { ...world, destination: destinationActor(rules.destinationStep(state, asked)) };
   }
@@ -190,8 +193,12 @@ function hello(
     rules.destinationStep(state, { type: 'newer-epoch', epoch, abortedEpoch }),
   );
   if (destination.state.epoch === epoch) return { ...world, destination };
-  const again = { epoch, message: { type: 'hello', abortedEpoch } } as const;
-  return { ...world, destination, toDestination: [again, ...world.toDestination] };
+  if (state.phase === 'destroying') return answer({ ...world, destination }, epoch, { type: 'error' });
+  return { ...world, destination, toDestination: [{ epoch, message }, ...world.toDestination] };
+}
+
+function answer(world: World, epoch: number, message: ToSource['message']): World {
+  return world.isLinkUp ? { ...world, toSource: [...world.toSource, { epoch, message }] } : world;
 }
 
 /** A hello for a newer epoch out of the blue, true to the source's journal: it must not end what may be committed. */

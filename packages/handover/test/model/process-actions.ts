@@ -1,6 +1,9 @@
 // What happens to processes and link: crashes, restarts, an orphaned guard that acts, cuts and reconnects.
 import type { DestinationEvent } from '../../src/dest-states.ts';
+import { helloEpochs } from '../../src/epochs.ts';
+import { sourceNeedsPeer } from '../../src/recovery.ts';
 import { destinationActor, sourceActor, type Rules } from './rules.ts';
+import { kept, sendNow, withoutLink } from './link.ts';
 import type { Transition, World } from './world.ts';
 
 export function processTransitions(world: World, rules: Rules): Transition[] {
@@ -26,7 +29,8 @@ function crashes(world: World): Transition[] {
         guard: 'idle',
         isOrphanArmed: world.isOrphanArmed || world.guard === 'armed',
         isLinkUp: false,
-        sourceNews: 'none',
+        isLossNews: false,
+        isEpochFresh: false,
         toDestination: [],
         toSource: [],
         staleToDestination: stale,
@@ -50,7 +54,7 @@ function crashes(world: World): Transition[] {
         budget,
         destination: null,
         isLinkUp: false,
-        sourceNews: world.isLinkUp && world.source !== null ? 'lost' : world.sourceNews,
+        isLossNews: world.isLossNews || (world.isLinkUp && world.source !== null),
         toDestination: [],
         toSource: [],
         staleToDestination: null,
@@ -60,11 +64,6 @@ function crashes(world: World): Transition[] {
     }
   }
   return found;
-}
-
-/** A connection that dies keeps nothing, or any one message that was in flight, to be delivered late. */
-function kept<M>(inFlight: readonly M[], before: M | null): (M | null)[] {
-  return [before, ...inFlight];
 }
 
 function restarts(world: World, rules: Rules): Transition[] {
@@ -92,34 +91,35 @@ function guardActs(world: World, rules: Rules): Transition[] {
 function cuts(world: World): Transition[] {
   if (!world.isLinkUp || world.budget.cuts === 0) return [];
   const budget = { ...world.budget, cuts: world.budget.cuts - 1 };
-  return kept(world.toDestination, world.staleToDestination).flatMap((staleToDestination) =>
-    kept(world.toSource, world.staleToSource).map((staleToSource): Transition => {
-      const after: World = {
-        ...world,
-        budget,
-        isLinkUp: false,
-        sourceNews: 'lost',
-        toDestination: [],
-        toSource: [],
-        staleToDestination,
-        staleToSource,
-      };
-      return { label: 'link is cut', kind: 'fault', world: after };
-    }),
-  );
+  return withoutLink({ ...world, budget, isLossNews: true }).map((after) => ({
+    label: 'link is cut',
+    kind: 'fault',
+    world: after,
+  }));
 }
 
-/** The destination notices the end of the old connection at the latest when the new one comes. */
+/**
+ * Hello is the first message of a new connection, and says only what is journaled. The destination notices the end of
+ * the old connection at the latest now.
+ */
 function reconnect(world: World, rules: Rules): Transition[] {
   const { source, destination } = world;
-  if (world.isLinkUp || source === null || world.sourceNews === 'lost') return [];
+  if (world.isLinkUp || source === null || world.isLossNews || source.queue.length > 0) return [];
   if (destination === null || destination.queue.length > 0) return [];
-  const event: DestinationEvent = { type: 'link-lost', reason: '' };
+  const { phase } = source.state;
+  // Pages go on in an epoch of their own only; what is over here and there needs no connection.
+  if (phase === 'precopy' && !world.isEpochFresh) return [];
+  if (!(phase === 'precopy' || sourceNeedsPeer(source.state))) return [];
+  const { epoch, abortedEpoch } = helloEpochs(source.state);
+  const purpose = phase === 'precopy' ? 'resume' : 'resolve';
+  const lost: DestinationEvent = { type: 'link-lost', reason: '' };
   const after: World = {
     ...world,
     isLinkUp: true,
-    sourceNews: 'restored',
-    destination: destinationActor(rules.destinationStep(destination.state, event)),
+    isEpochFresh: false,
+    toDestination: [{ epoch, message: { type: 'hello', purpose, abortedEpoch } }],
+    destination: destinationActor(rules.destinationStep(destination.state, lost)),
+    source: sourceActor(rules.sourceStep(source.state, { type: 'link-restored' })),
   };
-  return [{ label: 'source reconnects', kind: 'fair', world: after }];
+  return [{ label: `source says hello ${purpose}(${epoch})`, kind: 'fair', world: sendNow(after) }];
 }

@@ -48,11 +48,13 @@ export function initialWorld(prior: RunState, budget: Budget): World {
     scannedEpoch: 0,
     verifiedEpoch: 0,
     isLinkUp: true,
-    sourceNews: 'none',
+    isLossNews: false,
+    isEpochFresh: false,
     toDestination: [],
     toSource: [],
     staleToDestination: null,
     staleToSource: null,
+    epochMax: 3,
     budget,
   };
 }

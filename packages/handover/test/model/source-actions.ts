@@ -1,7 +1,8 @@
 // What can happen at the source's side: the daemon's next effect or event, and the same for a guard that acts.
 import type { SourceEffect } from '../../src/effects.ts';
 import type { SourceEvent } from '../../src/source-states.ts';
-import { helloEpochs } from '../../src/recovery.ts';
+import { mayStartEpoch } from '../../src/epochs.ts';
+import { sendNow, withoutLink } from './link.ts';
 import { sourceActor, type Rules } from './rules.ts';
 import type { SourceActor, ToSource, Transition, World } from './world.ts';
 
@@ -35,15 +36,6 @@ function nextEffect(world: World, rules: Rules, who: Who, actor: SourceActor): T
       event === null ? { state: actor.state, queue } : sourceActor(rules.sourceStep(actor.state, event));
     return [transition(`${who}: ${label}`, isFault ? 'fault' : 'fair', sendNow({ ...after, [who]: next }))];
   });
-}
-
-/** Sending is one with the effect before it: a crash in between loses the message as a crash behind it may. */
-function sendNow(world: World): World {
-  const [effect, ...queue] = world.source?.queue ?? [];
-  if (world.source === null || effect?.type !== 'send' || !world.isLinkUp) return world;
-  const { epoch, message } = effect;
-  const source = { ...world.source, queue };
-  return sendNow({ ...world, source, toDestination: [...world.toDestination, { epoch, message }] });
 }
 
 function perform(world: World, who: Who, effect: SourceEffect): Outcome[] {
@@ -98,17 +90,9 @@ function idleSource(world: World, rules: Rules, actor: SourceActor): Transition[
 }
 
 function linkNews(world: World, rules: Rules, actor: SourceActor): Transition[] {
-  if (world.sourceNews === 'lost') {
-    return deliver('link lost', { ...world, sourceNews: 'none' }, rules, actor, {
-      type: 'link-lost',
-      reason: '',
-    });
-  }
-  if (world.sourceNews !== 'restored') return [];
-  const { epoch, abortedEpoch } = helloEpochs(actor.state);
-  const hello = { epoch, message: { type: 'hello', abortedEpoch } } as const;
-  const after: World = { ...world, sourceNews: 'none', toDestination: [...world.toDestination, hello] };
-  return deliver('link restored', after, rules, actor, { type: 'link-restored' });
+  if (!world.isLossNews) return [];
+  const after = { ...world, isLossNews: false };
+  return deliver('notices the loss', after, rules, actor, { type: 'link-lost', reason: '' });
 }
 
 function arrivals(world: World, rules: Rules, actor: SourceActor): Transition[] {
@@ -134,13 +118,16 @@ function receive(
 /** What the daemon's phase list does. */
 function phases(world: World, rules: Rules, actor: SourceActor): Transition[] {
   const { phase, epoch } = actor.state;
-  if (phase === 'precopy' && world.isLinkUp && world.sourceNews === 'none') {
+  if (phase === 'precopy' && world.isLinkUp) {
     return deliver('begins switchover', world, rules, actor, {
       type: 'begin-switchover',
       priorRunState: world.prior,
     });
   }
-  if (phase === 'paused' && world.sourceNews === 'none') {
+  if (phase === 'precopy' && !world.isLossNews && !world.isEpochFresh) {
+    return deliver('does not go on', world, rules, actor, { type: 'failed', reason: '' });
+  }
+  if (phase === 'paused' && !world.isLossNews) {
     const after = { ...world, scannedEpoch: world.sourceGuest === 'paused' ? epoch : 0 };
     return deliver('final round', after, rules, actor, { type: 'final-round-done' });
   }
@@ -156,7 +143,6 @@ function retries(world: World, rules: Rules, actor: SourceActor): Transition[] {
   const peer = world.destination;
   const isQuiet =
     world.isLinkUp &&
-    world.sourceNews === 'none' &&
     world.toDestination.length + world.toSource.length === 0 &&
     peer?.queue.length === 0 &&
     peer.state.phase !== 'starting' &&
@@ -165,18 +151,19 @@ function retries(world: World, rules: Rules, actor: SourceActor): Transition[] {
     state.phase === 'resuming' || state.phase === 'revoking' || (state.phase === 'committed' && isQuiet);
   if (isDue) return deliver('retries', world, rules, actor, { type: 'retry' });
   if (!isQuiet || state.phase !== 'rolled-back' || state.isPeerInformed) return [];
-  return [{ label: 'source: connects again', kind: 'fair', world: { ...world, sourceNews: 'restored' } }];
+  return withoutLink(world).map((after) => ({ label: 'source: connects again', kind: 'fair', world: after }));
 }
 
-/** The operator, or the daemon, tries again: one more epoch. */
+/** The daemon goes on after a cut or a restart, or after a failure that is worth it: one more epoch. */
 function newEpoch(world: World, rules: Rules, actor: SourceActor): Transition[] {
-  const { phase } = actor.state;
-  if (phase !== 'rolled-back' || actor.state.epoch > 1 || !world.isLinkUp || world.sourceNews !== 'none')
-    return [];
-  const event: SourceEvent = { type: 'epoch-started', epoch: 2 };
-  // Hello goes out on a new connection, after the epoch is journaled.
-  const after: World = { ...world, guard: 'idle', sourceNews: 'restored' };
-  return deliver('starts epoch 2', after, rules, actor, event, 'chance');
+  const { phase, epoch } = actor.state;
+  if (!mayStartEpoch(actor.state) || epoch >= world.epochMax || world.isLossNews) return [];
+  // A link that lives with its epoch is in use.
+  if (phase === 'precopy' && world.isLinkUp) return [];
+  const event: SourceEvent = { type: 'epoch-started', epoch: epoch + 1 };
+  return withoutLink({ ...world, guard: 'idle', isEpochFresh: true }).flatMap((after) =>
+    deliver(`starts epoch ${epoch + 1}`, after, rules, actor, event, 'chance'),
+  );
 }
 
 function setbacks(world: World, rules: Rules, actor: SourceActor): Transition[] {

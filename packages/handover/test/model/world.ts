@@ -16,9 +16,10 @@ export interface Actor<S, F> {
 export type SourceActor = Actor<SourceState, SourceEffect>;
 export type DestinationActor = Actor<DestinationState, DestinationEffect>;
 
-/** The new epoch's hello; a hello for the same epoch only asks. */
+/** The first message of a connection: `resume` goes on with pages, `resolve` asks about, or ends, its epoch. */
 export interface Hello {
   readonly type: 'hello';
+  readonly purpose: 'resume' | 'resolve';
   readonly abortedEpoch: number | null;
 }
 
@@ -56,13 +57,17 @@ export interface World {
   /** Epoch whose roots the destination found equal; 0: none. */
   readonly verifiedEpoch: number;
   readonly isLinkUp: boolean;
-  /** What the source has not been told about the link yet. */
-  readonly sourceNews: 'none' | 'lost' | 'restored';
+  /** The source has not noticed yet that its link is gone. */
+  readonly isLossNews: boolean;
+  /** The source has started its epoch and not said hello with it: only then can it go on with pages. */
+  readonly isEpochFresh: boolean;
   readonly toDestination: readonly ToDestination[];
   readonly toSource: readonly ToSource[];
   /** One message of a dead connection, that may still be delivered: half-open TCP. */
   readonly staleToDestination: ToDestination | null;
   readonly staleToSource: ToSource | null;
+  /** The newest epoch that the source may start. */
+  readonly epochMax: number;
   /** What may still go wrong. */
   readonly budget: Budget;
 }
