@@ -41,6 +41,18 @@ export function decodeDataHello(payload: Uint8Array, session: SessionFacts, stre
   return stream;
 }
 
+/**
+ * What a data-hello claims, for a tool without the session's key: the proof is not checked.
+ * Throws ProtocolError: truncated, trailing-bytes, out-of-range (stream count, stream).
+ */
+export function decodeUnprovenDataHello(payload: Uint8Array): StreamFacts {
+  const view = exactView(payload, DATA_HELLO_BYTES, 'data-hello');
+  const facts = { stream: view.getUint16(0, true), streamCount: view.getUint16(2, true) };
+  checkBelow(facts.streamCount, STREAMS_MAX + 1, 'stream count of the data-hello');
+  checkBelow(facts.stream, facts.streamCount, 'stream of the data-hello');
+  return facts;
+}
+
 /** Payload of data-accept: stream u16, reserved u16. 4 bytes. */
 export function encodeDataAccept(stream: number): Uint8Array {
   const bytes = new Uint8Array(DATA_ACCEPT_BYTES);
@@ -48,11 +60,18 @@ export function encodeDataAccept(stream: number): Uint8Array {
   return bytes;
 }
 
-/** Throws ProtocolError: truncated, trailing-bytes, reserved-not-zero, unexpected-value (another stream). */
+/** Throws ProtocolError: truncated, trailing-bytes, reserved-not-zero, out-of-range, unexpected-value (another stream). */
 export function checkDataAccept(payload: Uint8Array, stream: number): void {
+  checkExpected(decodeDataAccept(payload), stream, 'stream of the data-accept');
+}
+
+/** The stream that was accepted. Throws ProtocolError: truncated, trailing-bytes, reserved-not-zero, out-of-range. */
+export function decodeDataAccept(payload: Uint8Array): number {
   const view = exactView(payload, DATA_ACCEPT_BYTES, 'data-accept');
   checkReserved(view.getUint16(2, true), 'data-accept');
-  checkExpected(view.getUint16(0, true), stream, 'stream of the data-accept');
+  const stream = view.getUint16(0, true);
+  checkBelow(stream, STREAMS_MAX, 'stream of the data-accept');
+  return stream;
 }
 
 /** Payload of stream-round-end: stream u16, reserved u16, frame count u32. 8 bytes; the round is in the header's aux. */

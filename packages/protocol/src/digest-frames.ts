@@ -6,6 +6,7 @@
  * Layout, little-endian: block u16, stream u16, first u32, count u32; an answer goes on with count × 16 bytes. `first`
  * counts extents of the stream (extent-roots) or pages of the stream (page-digests). Sixteen zero bytes mean unknown.
  */
+import { ProtocolError } from './errors.ts';
 import { checkBelow, checkExpected, checkNotZero, exactView, leadingView } from './layout.ts';
 import { DIGESTS_PER_FRAME_MAX, DIGEST_SIZE_BYTES } from './limits.ts';
 
@@ -22,6 +23,8 @@ export interface DigestRange {
   /** At least 1. */
   readonly count: number;
 }
+
+export type DigestExchange = keyof typeof DIGEST_EXCHANGE;
 
 export interface DigestAnswer extends DigestRange {
   /** count × 16 bytes; a view of the payload it was decoded from. */
@@ -71,6 +74,34 @@ export function decodeDigestAnswer(payload: Uint8Array, request: DigestRange): D
   checkExpected(view.getUint32(8, true), request.count, 'count of the digest answer');
   exactView(payload, HEADER_BYTES + request.count * DIGEST_SIZE_BYTES, 'digest answer');
   return { ...request, digests: payload.subarray(HEADER_BYTES) };
+}
+
+/**
+ * Which half of the exchange a frame is, by its header's aux.
+ * Throws ProtocolError unexpected-value.
+ */
+export function digestExchangeOf(aux: number): DigestExchange {
+  switch (aux) {
+    case DIGEST_EXCHANGE.request:
+      return 'request';
+    case DIGEST_EXCHANGE.answer:
+      return 'answer';
+    default:
+      throw new ProtocolError({
+        code: 'unexpected-value',
+        what: 'aux of a digest frame',
+        value: aux,
+        expected: DIGEST_EXCHANGE.answer,
+      });
+  }
+}
+
+/**
+ * An answer by itself, for a tool that has not seen its request. The digests are a view of `payload`.
+ * Throws ProtocolError: truncated, trailing-bytes, zero-count, unexpected-value (stream), out-of-range.
+ */
+export function decodeUnaskedDigestAnswer(payload: Uint8Array, bounds: DigestBounds): DigestAnswer {
+  return decodeDigestAnswer(payload, readRange(leadingView(payload, HEADER_BYTES, 'digest answer'), bounds));
 }
 
 function writeRange(bytes: Uint8Array, { block, stream, first, count }: DigestRange): void {

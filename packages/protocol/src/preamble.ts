@@ -46,6 +46,11 @@ export function encodePreamble(preamble: Preamble): Uint8Array {
   return bytes;
 }
 
+/** Whether `bytes`, at least 4 of them, begin as a preamble does. No frame header begins so: its length would be too long. */
+export function beginsWithMagic(bytes: Uint8Array): boolean {
+  return MAGIC.every((byte, index) => bytes[index] === byte);
+}
+
 /**
  * Reads a preamble from exactly 32 bytes. The session id is a copy.
  * Throws ProtocolError: truncated, trailing-bytes, bad-magic, unsupported-preamble-version, unknown-connection-kind,
@@ -53,7 +58,7 @@ export function encodePreamble(preamble: Preamble): Uint8Array {
  */
 export function decodePreamble(bytes: Uint8Array): Preamble {
   checkLength(bytes);
-  if (!MAGIC.every((byte, index) => bytes[index] === byte)) {
+  if (!beginsWithMagic(bytes)) {
     throw new ProtocolError({ code: 'bad-magic' });
   }
   const version = bytes[VERSION_OFFSET] ?? 0;

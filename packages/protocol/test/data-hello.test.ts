@@ -1,8 +1,10 @@
 import t from 'tap';
 import {
   checkDataAccept,
+  decodeDataAccept,
   decodeDataHello,
   decodeStreamRoundEnd,
+  decodeUnprovenDataHello,
   encodeDataAccept,
   encodeDataHello,
   encodeStreamRoundEnd,
@@ -41,6 +43,27 @@ void t.test('data-hello', (t) => {
   t.equal(decodeDataHello(valid, session, 2), 1);
 });
 
+void t.test('data-hello without the key', (t) => {
+  const valid = encodeDataHello(session, { stream: 15, streamCount: 16 });
+  const cases: [string, Uint8Array, string][] = [
+    ['another proof', patched(valid, { 4: (valid[4] ?? 0) ^ 1 }), 'none'],
+    ['a byte short', valid.subarray(0, 35), 'truncated'],
+    ['a byte long', Uint8Array.of(...valid, 0), 'trailing-bytes'],
+    ['no stream', patched(valid, { 0: 0, 2: 0 }), 'out-of-range'],
+    ['stream 16 of 16', patched(valid, { 0: 16 }), 'out-of-range'],
+    ['17 streams', patched(valid, { 2: 17 }), 'out-of-range'],
+  ];
+  t.plan(cases.length + 1);
+  for (const [name, bytes, fault] of cases) {
+    t.equal(
+      faultOf(() => decodeUnprovenDataHello(bytes)),
+      fault,
+      name,
+    );
+  }
+  t.same(decodeUnprovenDataHello(valid), { stream: 15, streamCount: 16 });
+});
+
 void t.test('data-accept', (t) => {
   const valid = encodeDataAccept(5);
   const cases: [string, Uint8Array, string][] = [
@@ -48,9 +71,11 @@ void t.test('data-accept', (t) => {
     ['a byte short', valid.subarray(0, 3), 'truncated'],
     ['a byte long', Uint8Array.of(...valid, 0), 'trailing-bytes'],
     ['another stream', encodeDataAccept(4), 'unexpected-value'],
+    ['stream 16', encodeDataAccept(16), 'out-of-range'],
     ['reserved', patched(valid, { 3: 1 }), 'reserved-not-zero'],
   ];
-  t.plan(cases.length);
+  t.plan(cases.length + 1);
+  t.equal(decodeDataAccept(valid), 5);
   for (const [name, bytes, fault] of cases) {
     t.equal(
       faultOf(() => checkDataAccept(bytes, 5)),

@@ -2,6 +2,8 @@ import t from 'tap';
 import {
   decodeDigestAnswer,
   decodeDigestRequest,
+  decodeUnaskedDigestAnswer,
+  digestExchangeOf,
   encodeDigestAnswer,
   encodeDigestRequest,
   type DigestRange,
@@ -54,6 +56,42 @@ void t.test('answers', (t) => {
       faultOf(() => decodeDigestAnswer(bytes, range)),
       fault,
       name,
+    );
+  }
+});
+
+void t.test('answers whose request was not seen', (t) => {
+  const digests = new Uint8Array(160).fill(7);
+  const valid = encodeDigestAnswer({ ...range, digests });
+  const cases: [string, Uint8Array, string][] = [
+    ['without a range', valid.subarray(0, 11), 'truncated'],
+    ['without digests', request, 'truncated'],
+    ['a digest too many', Uint8Array.of(...valid, ...new Uint8Array(16)), 'trailing-bytes'],
+    ['another stream', patched(valid, { 2: 0 }), 'unexpected-value'],
+    ['an unknown block', patched(valid, { 0: 2 }), 'out-of-range'],
+    ['one index too far', patched(valid, { 4: 91 }), 'out-of-range'],
+    ['nothing', patched(valid, { 8: 0 }), 'zero-count'],
+    ['more than a frame', patched(valid, { 10: 0xff }), 'out-of-range'],
+  ];
+  t.plan(cases.length + 1);
+  for (const [name, bytes, fault] of cases) {
+    t.equal(
+      faultOf(() => decodeUnaskedDigestAnswer(bytes, bounds)),
+      fault,
+      name,
+    );
+  }
+  t.same(decodeUnaskedDigestAnswer(valid, bounds), { ...range, digests });
+});
+
+void t.test('which half a frame is', (t) => {
+  t.plan(4);
+  t.equal(digestExchangeOf(1), 'request');
+  t.equal(digestExchangeOf(2), 'answer');
+  for (const aux of [0, 3]) {
+    t.equal(
+      faultOf(() => digestExchangeOf(aux)),
+      'unexpected-value',
     );
   }
 });

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { decodePreamble, encodePreamble, PREAMBLE_BYTES } from '../src/preamble.ts';
+import { beginsWithMagic, decodePreamble, encodePreamble, PREAMBLE_BYTES } from '../src/preamble.ts';
 import { faultOf, patched } from './faults.ts';
 
 const sessionId = Uint8Array.from({ length: 16 }, (_, index) => index + 1);
@@ -47,4 +47,11 @@ void t.test('encoding asserts the session id', (t) => {
   t.plan(2);
   t.throws(() => encodePreamble({ kind: 'control', sessionId: new Uint8Array(15).fill(1) }), RangeError);
   t.throws(() => encodePreamble({ kind: 'control', sessionId: new Uint8Array(16) }), RangeError);
+});
+
+void t.test('a preamble is known by its first bytes', (t) => {
+  t.plan(3);
+  t.ok(beginsWithMagic(valid.subarray(0, 4)));
+  t.notOk(beginsWithMagic(valid.subarray(0, 3)));
+  t.notOk(beginsWithMagic(patched(valid, { 3: 0 })));
 });
