@@ -67,6 +67,14 @@ const unit = () => tap(extra.length > 0 ? extra : testFiles([...packageFolders()
 const e2e = () => tap(extra.length > 0 ? extra : testFiles(['e2e']), ['--jobs=1', '--timeout=240']);
 const script = (name) => run(process.execPath, [join(root, `scripts/dist/src/${name}.js`), ...extra]);
 
+/** Streams of this protocol version, and their dumps by the test that reads them. */
+function captureFixtures() {
+  run(process.execPath, [join(root, 'e2e/dist/src/capture-main.js')]);
+  run(bin('tap'), ['run', 'scripts/dist/test/captured-streams.test.js'], {
+    env: { ...process.env, UPDATE: '1' },
+  });
+}
+
 const commands = {
   install: () => install(),
   build: () => prepare(),
@@ -79,6 +87,9 @@ const commands = {
   demo: () => (prepare(), script('demo')),
   bench: () => (prepare(), script('bench')),
   'bench:seed': () => (prepare(), script('bench-seed')),
+  'dump-stream': () => (prepare(), script('dump-stream')),
+  'capture-stream': () => (prepare(), script('capture-stream')),
+  'capture-fixtures': () => (prepare(), captureFixtures()),
 };
 
 const command = commands[process.argv[2] ?? ''];

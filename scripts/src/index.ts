@@ -1,3 +1,6 @@
+export { dumpStream } from './dump/dump.ts';
+export { JSON_LINES, TEXT } from './dump/format.ts';
+export type { Format } from './dump/format.ts';
 export { checkLog } from './workload/check-log.ts';
 export type { LogReport } from './workload/check-log.ts';
 export { PAGE_BYTES, writeInitialImage } from './workload/initial-image.ts';
