@@ -5,7 +5,7 @@ import { CaptureRelay } from './harness/capture-relay.ts';
 
 const USAGE = `capture-stream --to tcp:HOST:PORT --directory PATH [options]
   --to tcp:HOST:PORT      where the destination listens: the "uri" that POST /incoming answered
-  --directory PATH        for the captures, two files a connection; made if it is not there
+  --directory PATH        for the captures, two files a connection; empty, or made
   --listen tcp:HOST:PORT  the "uri" for POST /migrate (default tcp:127.0.0.1:0, any port: it is printed)
 `;
 

@@ -6,9 +6,11 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { parseTcpAddress } from '@pageferry/protocol';
 import { captureName, CaptureRelay } from '../src/harness/capture-relay.ts';
+import { Child, programPath } from '../src/harness/child.ts';
 import { guarded } from '../src/harness/wait.ts';
 
 const HOST = '127.0.0.1';
+const PROGRAM = programPath('scripts/dist/src/capture-stream.js');
 
 void t.test('two connections, both directions, a half-closed one', async (t) => {
   // Answers, when the source has ended, with everything twice.
@@ -62,13 +64,49 @@ void t.test('nobody listens there', async (t) => {
   t.equal(capture(t.testdirName, 1, 'destination').length, 0);
 });
 
+void t.test('an earlier capture is not written over', async (t) => {
+  const directory = t.testdir({ 'connection-1-source.bin': 'earlier' });
+  await t.rejects(listenFor(directory, 1), /is not empty/);
+  t.equal(capture(directory, 1, 'source').toString(), 'earlier');
+});
+
+void t.test('the command relays until it is told to end', async (t) => {
+  const server = createServer((socket) => socket.end('answer'));
+  server.listen(0, HOST);
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const to = `--to=tcp:${HOST}:${portOf(server.address())}`;
+  const relay = await Child.start(PROGRAM, [to, `--directory=${join(t.testdir(), 'new')}`]);
+  t.teardown(() => relay.end('SIGKILL'));
+  const uri = await relay.line('its address', (line) => (line.startsWith('tcp:') ? line : undefined));
+  const answer = await guarded('the answer', collect(connectTo({ uri })));
+  t.equal(answer.toString(), 'answer');
+  t.same(await relay.end('SIGTERM'), { code: 0, signal: null });
+  t.equal(capture(join(t.testdirName, 'new'), 1, 'destination').toString(), 'answer');
+});
+
+void t.test('the command says what is wrong', async (t) => {
+  const directory = `--directory=${t.testdir()}`;
+  const table = [
+    [[directory], /usage/],
+    [['--to=tcp:127.0.0.1:1'], /usage/],
+    [['--to=127.0.0.1:1', directory], /--to is tcp:HOST:PORT/],
+    [['--to=tcp:127.0.0.1:1', '--listen=x', directory], /--listen is tcp:HOST:PORT/],
+  ] as const;
+  for (const [args, message] of table) {
+    const refused = await Child.start(PROGRAM, args);
+    t.match(await guarded('the end of the command', refused.ended), { code: 2 });
+    t.match(refused.lines.join('\n'), message);
+  }
+});
+
 async function listenFor(directory: string, port: number): Promise<CaptureRelay> {
   return CaptureRelay.listen({ listen: { host: HOST, port: 0 }, to: { host: HOST, port }, directory });
 }
 
-function connectTo(relay: CaptureRelay): Socket {
-  const address = parseTcpAddress(relay.uri);
-  if (address === undefined) throw new Error(relay.uri);
+function connectTo({ uri }: { readonly uri: string }): Socket {
+  const address = parseTcpAddress(uri);
+  if (address === undefined) throw new Error(uri);
   return connect(address).on('error', () => undefined);
 }
 

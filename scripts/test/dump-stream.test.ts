@@ -179,6 +179,20 @@ void t.test('what is wrong, where, and everything before it', async (t) => {
   }
 });
 
+void t.test('whatever byte is wrong, the dump ends in good order', async (t) => {
+  for (const [name, bytes] of STREAMS) {
+    // All but the bytes of pages.
+    const offsets = [...bytes.keys()].filter((offset) => offset < 300 || offset > bytes.length - 100);
+    const failed: number[] = [];
+    for (const offset of offsets) {
+      const text = await dump(patched(bytes, offset, (bytes[offset] ?? 0) ^ 0xff));
+      const isExplained = text.endsWith(')\n') === text.includes('wrong here: ');
+      if (!isExplained) failed.push(offset);
+    }
+    t.strictSame(failed, [], name);
+  }
+});
+
 void t.test('a stream cannot write to the terminal', async (t) => {
   const message = { type: 'abort', reason: '\u001b[2J and \u009b2J' } as const;
   const bytes = joined(controlFromSource(), fromSource(message));

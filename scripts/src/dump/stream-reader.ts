@@ -133,7 +133,7 @@ class FrameReader {
   #take(frame: Frame, visit: Visit): void {
     const { epoch, aux, payloadLengthBytes: length } = frame;
     const content = this.#contents.decode(frame);
-    visit({ offset: this.offset, ...content, epoch, aux, length });
+    visit({ offset: this.offset, epoch, aux, length, ...content });
     this.offset += FRAME_HEADER_BYTES + length;
     this.#splitter.setLimits(limitsAfter(this.#side, frame.type));
   }

@@ -5,7 +5,7 @@
  * The files hold what the wire holds: pages of the guest and, over plain TCP, the keys of the session. They are their
  * owner's only. A byte is in its file before it is passed on, so a file has all that the receiver can have seen.
  */
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, writeSync } from 'node:fs';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ export interface CapturePlan {
   readonly listen: TcpAddress;
   /** Where the destination listens. */
   readonly to: TcpAddress;
-  /** Made if it is not there. Files in it that have the names of captures are replaced. */
+  /** Made if it is not there; empty, so that no earlier capture is written over. */
   readonly directory: string;
 }
 
@@ -32,8 +32,10 @@ export class CaptureRelay {
     server.on('connection', (socket) => this.#serve(socket));
   }
 
+  /** Throws if the directory is not empty or the address cannot be listened on. */
   static async listen(plan: CapturePlan): Promise<CaptureRelay> {
     mkdirSync(plan.directory, { recursive: true, mode: 0o700 });
+    if (readdirSync(plan.directory).length > 0) throw new Error(`${plan.directory} is not empty`);
     const server = createServer({ allowHalfOpen: true, noDelay: true });
     server.listen(plan.listen.port, plan.listen.host);
     await once(server, 'listening');
