@@ -1,8 +1,8 @@
 // Carries out the destination's effects through ports: the one place where a rejected promise becomes a failure event.
 // An order to start that is answered by an error of any kind counts as unknown: only a stated refusal is proof.
 import type { DestinationEvent, DestinationState } from './dest-states.ts';
-import { destinationStep, type DestinationStep } from './dest-step.ts';
-import type { DestinationEffect, Report } from './effects.ts';
+import { destinationStep } from './dest-step.ts';
+import type { DestinationEffect, DestinationStep, Report } from './effects.ts';
 import { Executor } from './executor.ts';
 import type { JournalWriter } from './journal.ts';
 import { assertIdentityFits, type DestinationRecord, type GuestIdentity } from './journal-record.ts';

@@ -1,7 +1,7 @@
 // The destination's half of the handover as data: what states there are and what can happen. Transitions: dest-step.ts.
 // Invariant: the guest may execute here in starting and running only; aborted and refused are reached only when it is
 // dead and never ran. In `prepared` only the source's commit or abort, or the operator, ends anything: a lost link,
-// a time-out, a dead engine do not.
+// a time-out, a dead engine do not. The operator's abort is always safe; a takeover rests on the operator's word alone.
 import type { GuestIdentity } from './journal-record.ts';
 import type { RunState, SourceOrder } from './messages.ts';
 
@@ -61,6 +61,8 @@ export type DestinationEvent =
   | { readonly type: 'link-restored' }
   /** `POST /abort`: the operator's word, naming the session. */
   | { readonly type: 'operator-abort' }
+  /** `POST /takeover`: the operator's word that the source is gone for good and runs no guest (fenced). */
+  | { readonly type: 'operator-takeover' }
   /** Anything that ends the migration before it is prepared: engine, roots, the source's error, shutdown. */
   | { readonly type: 'failed'; readonly reason: string }
   /** After `trouble`, when the daemon thinks it worth another try. */

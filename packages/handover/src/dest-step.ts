@@ -5,13 +5,13 @@
 //   receiving --> aborted: abort or failure / journal(aborted), send aborted
 //   preparing --> prepared: guest-prepared / journal(prepared), send ready
 //   preparing --> destroying: prepare-failed / journal(destroying), destroy-guest
-//   prepared --> starting: commit / journal(starting), start-guest
-//   prepared --> running: commit, paused before / journal(running), send running
+//   prepared --> starting: commit or operator-takeover / journal(starting), start-guest
+//   prepared --> running: commit or operator-takeover, paused before / journal(running), send running
 //   prepared --> destroying: abort, operator-abort, newer epoch / journal(destroying), destroy-guest
 //   starting --> starting: commit or retry after start-unknown / start-guest
 //   starting --> running: guest-started / journal(running), send running
 //   starting --> destroying: start-refused / journal(destroying), destroy-guest
-//   running --> running: commit or query / send running
+//   running --> running: commit, query or abort / send running
 //   destroying --> aborted: guest-destroyed / journal(aborted), send aborted
 //   destroying --> refused: guest-destroyed / journal(refused), send refused
 //   aborted --> receiving: newer epoch / journal(receiving) (refused, receiving too; what is prepared ends first)
@@ -19,12 +19,12 @@
 // Each answer is a fact that must outlive us, so it is journaled before it is sent; each irreversible order (start,
 // destroy) is journaled before it is given, so that a restarted daemon repeats it and decides nothing anew.
 import type { DestinationState, DestinationEvent } from './dest-states.ts';
-import type { DestinationEffect, Report, Step } from './effects.ts';
+import { journal, report, send, stay, tooEarly, tooLate, trouble } from './dest-effects.ts';
+import type { DestinationEffect, DestinationStep } from './effects.ts';
 import { HandoverError } from './errors.ts';
-import type { DestinationRecord, GuestIdentity } from './journal-record.ts';
-import { boundedReason, type DestinationMessage } from './messages.ts';
+import type { GuestIdentity } from './journal-record.ts';
+import { boundedReason } from './messages.ts';
 
-export type DestinationStep = Step<DestinationState, DestinationEffect>;
 type In<P extends DestinationState['phase']> = Extract<DestinationState, { phase: P }>;
 
 /** The first state of a session's first epoch, and its first record. */
@@ -93,6 +93,7 @@ function inReceiving(state: In<'receiving'>, event: DestinationEvent): Destinati
   if (event.type === 'message' && event.message.type === 'abort')
     return abortNow(state, event.message.reason);
   if (event.type === 'operator-abort') return abortNow(state, 'the operator aborted the migration');
+  if (event.type === 'operator-takeover') return tooEarly(state);
   if (event.type === 'failed' || event.type === 'journal-failed') return abortNow(state, event.reason);
   if (isPassing(event)) return stay(state);
   throw misplaced(state, event);
@@ -105,6 +106,7 @@ function inPreparing(state: In<'preparing'>, event: DestinationEvent): Destinati
   }
   if (event.type === 'prepare-failed') return destroy(state, null, 'aborted', event.reason);
   if (event.type === 'journal-failed') return abortNow(state, event.reason);
+  if (event.type === 'operator-takeover') return tooEarly(state);
   if (isPassing(event)) return stay(state);
   throw misplaced(state, event);
 }
@@ -116,6 +118,7 @@ function inPrepared(state: In<'prepared'>, event: DestinationEvent): Destination
     if (event.message.type === 'query') return { state, effects: [send(state, { type: 'ready' })] };
     return destroy(state, state.guest, 'aborted', event.message.reason);
   }
+  if (event.type === 'operator-takeover') return commit(state);
   if (event.type === 'operator-abort') {
     return destroy(state, state.guest, 'aborted', 'the operator aborted the migration');
   }
@@ -148,20 +151,25 @@ function inStarting(state: In<'starting'>, event: DestinationEvent): Destination
     return trouble({ phase: 'prepared', epoch, guest, runState: 'running' }, event.reason);
   }
   const isCommit = event.type === 'message' && event.message.type === 'commit';
-  if (isCommit || event.type === 'retry') {
+  if (isCommit || event.type === 'retry' || event.type === 'operator-takeover') {
     return { state, effects: [{ type: 'start-guest', guest, isFirstOrder: false }] };
   }
   if (event.type === 'message' && event.message.type === 'query') return stay(state);
-  if (event.type === 'operator-abort') return tooLate(state);
+  // Answered, as a query, when it is known what came of the order.
+  if (event.type === 'message' || event.type === 'operator-abort') return tooLate(state);
   if (event.type === 'failed' || isPassing(event)) return stay(state);
   throw misplaced(state, event);
 }
 
 function inRunning(state: In<'running'>, event: DestinationEvent): DestinationStep {
-  if (event.type === 'message' && event.message.type !== 'abort') {
-    return { state, effects: [send(state, { type: 'running' })] };
+  if (event.type === 'message') {
+    const answer = send(state, { type: 'running' });
+    // After a takeover, or left over from a connection that is gone: the source must hear that it is not so.
+    const { effects } = event.message.type === 'abort' ? tooLate(state) : stay(state);
+    return { state, effects: [answer, ...effects] };
   }
   if (event.type === 'journal-failed') return notJournaled(state, event.reason);
+  if (event.type === 'operator-takeover') return stay(state);
   if (event.type === 'operator-abort') return tooLate(state);
   if (event.type === 'failed' || isPassing(event)) return stay(state);
   throw misplaced(state, event);
@@ -191,6 +199,7 @@ function inDestroying(state: In<'destroying'>, event: DestinationEvent): Destina
   if (event.type === 'retry' || event.type === 'operator-abort') {
     return destroy(state, state.guest, answer, reason);
   }
+  if (event.type === 'operator-takeover') return tooLate(state);
   if (event.type === 'failed' || isPassing(event)) return stay(state);
   throw misplaced(state, event);
 }
@@ -203,6 +212,7 @@ function ended(state: In<'aborted' | 'refused'>, event: DestinationEvent): Desti
     const { phase: answer, epoch, reason } = state;
     return trouble({ phase: 'destroying', epoch, guest: null, answer, reason }, event.reason);
   }
+  if (event.type === 'operator-takeover') return tooLate(state);
   if (event.type === 'failed' || event.type === 'operator-abort' || isPassing(event)) return stay(state);
   throw misplaced(state, event);
 }
@@ -258,30 +268,6 @@ function answerOf(state: In<'aborted' | 'refused'>): DestinationEffect {
 /** The source speaks first after a reconnect; a link by itself decides nothing here. */
 function isPassing(event: DestinationEvent): boolean {
   return event.type === 'link-lost' || event.type === 'link-restored' || event.type === 'retry';
-}
-
-function journal(record: DestinationRecord): DestinationEffect {
-  return { type: 'journal', record, sync: false };
-}
-
-function send(state: DestinationState, message: DestinationMessage): DestinationEffect {
-  return { type: 'send', epoch: state.epoch, message };
-}
-
-function report(what: Report): DestinationEffect {
-  return { type: 'report', report: what };
-}
-
-function stay(state: DestinationState): DestinationStep {
-  return { state, effects: [] };
-}
-
-function trouble(state: DestinationState, reason: string): DestinationStep {
-  return { state, effects: [report({ outcome: 'trouble', reason: boundedReason(reason) })] };
-}
-
-function tooLate(state: DestinationState): DestinationStep {
-  return { state, effects: [report({ outcome: 'too-late', reason: `the guest is ${state.phase} here` })] };
 }
 
 /** A message, or a newer epoch, that this state has no answer to is the source's fault; any other event is ours. */

@@ -16,7 +16,9 @@
 // | end-engine    | nothing                                | nothing: the daemon cannot go on (throw) |
 // | report        | nothing                                | nothing                                  |
 import type { Cause, DestinationMessage, RunState, SourceMessage } from './messages.ts';
+import type { DestinationState } from './dest-states.ts';
 import type { DestinationRecord, GuestIdentity, SourceRecord } from './journal-record.ts';
+import type { SourceState } from './source-states.ts';
 
 /** Write the record in one write. `sync`: fdatasync too, and answer `journaled`. */
 export interface JournalEffect<R> {
@@ -31,8 +33,14 @@ export type Report =
   | { readonly outcome: 'rolled-back'; readonly cause: Cause }
   | { readonly outcome: 'aborted'; readonly reason: string }
   | { readonly outcome: 'refused'; readonly reason: string }
-  /** Past the point of no return: the request (cancel, operator's abort) changed nothing. */
+  /** Past the point of no return: the request (cancel, the operator's or the source's abort) changed nothing. */
   | { readonly outcome: 'too-late'; readonly reason: string }
+  /** Nothing to take over yet: the request changed nothing. */
+  | { readonly outcome: 'too-early'; readonly reason: string }
+  /** A destination that was given up for good has answered after all. */
+  | { readonly outcome: 'late-answer'; readonly reason: string }
+  /** The guest is owned here, and the peer says that it owns it too: a takeover was wrong. Nothing follows by itself. */
+  | { readonly outcome: 'two-owners'; readonly reason: string }
   /** Something abnormal, and the handover goes on or waits for `retry`. */
   | { readonly outcome: 'trouble'; readonly reason: string };
 
@@ -81,3 +89,6 @@ export interface Step<S, F> {
   readonly state: S;
   readonly effects: readonly F[];
 }
+
+export type SourceStep = Step<SourceState, SourceEffect>;
+export type DestinationStep = Step<DestinationState, DestinationEffect>;

@@ -21,7 +21,15 @@ const processIdentity = z.strictObject({
 const guestIdentity = z.record(z.string(), z.json());
 
 const cause = z.strictObject({
-  code: z.enum(['failed', 'cancelled', 'link-lost', 'daemon-restarted', 'aborted-by-destination', 'refused']),
+  code: z.enum([
+    'failed',
+    'cancelled',
+    'link-lost',
+    'daemon-restarted',
+    'aborted-by-destination',
+    'refused',
+    'taken-over',
+  ]),
   reason,
 });
 

@@ -34,7 +34,14 @@ export type HandoverMessage = SourceMessage | DestinationMessage;
 /** Why a migration was rolled back; journaled, so that the status still has it after a restart. */
 export interface Cause {
   readonly code:
-    'failed' | 'cancelled' | 'link-lost' | 'daemon-restarted' | 'aborted-by-destination' | 'refused';
+    | 'failed'
+    | 'cancelled'
+    | 'link-lost'
+    | 'daemon-restarted'
+    | 'aborted-by-destination'
+    | 'refused'
+    /** The operator's word that the destination is gone for good. */
+    | 'taken-over';
   /** One sentence for the operator. */
   readonly reason: string;
 }

@@ -1,10 +1,9 @@
 // What a daemon (or the guard) does first when all it has is the journal's newest record. Pure and idempotent:
 // recovering twice, or dying in the middle and recovering again, comes to the same end.
 // Each result is fed to the same transitions as always, so there is no second set of rules for restarts.
-import type { DestinationStep } from './dest-step.ts';
 import type { DestinationRecord, SourceRecord } from './journal-record.ts';
 import type { Cause } from './messages.ts';
-import type { SourceStep } from './source-step.ts';
+import type { DestinationStep, SourceStep } from './effects.ts';
 import type { SourceState } from './source-states.ts';
 import type { DestinationState } from './dest-states.ts';
 
@@ -23,7 +22,8 @@ export function recoverSource(record: SourceRecord): SourceStep {
     case 'pausing':
       return reclaim(record, RESTARTED, false);
     case 'reclaimed':
-      return reclaim(record, record.cause, true);
+      // What the operator decided, the destination has not heard.
+      return reclaim(record, record.cause, record.cause.code !== 'taken-over');
     case 'precopy':
     case 'committed':
     case 'completed':

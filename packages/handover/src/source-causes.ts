@@ -25,9 +25,16 @@ export function failureCause(event: SourceEvent): Cause | null {
     case 'link-restored':
     case 'retry':
     case 'epoch-started':
+    case 'operator-takeover':
       return null;
   }
 }
+
+/** The operator says that nobody else can run the guest any more. */
+export const TAKEN_OVER: Cause = {
+  code: 'taken-over',
+  reason: 'the operator took the guest over: the destination is gone for good',
+};
 
 /** The destination ended the epoch by itself. */
 export function abortedByDestination(reason: string): Cause {

@@ -1,12 +1,12 @@
 // Carries out the source's effects through ports: the one place where a rejected promise becomes a failure event.
 // The daemon and the guard use it alike; the guard's ports have no link and no guard.
-import type { Report, SourceEffect } from './effects.ts';
+import type { Report, SourceEffect, SourceStep } from './effects.ts';
 import { Executor } from './executor.ts';
 import type { JournalWriter } from './journal.ts';
 import type { SourceRecord } from './journal-record.ts';
 import { reasonOf, type SourceMessage } from './messages.ts';
 import type { SourceEvent, SourceState } from './source-states.ts';
-import { sourceStep, type SourceStep } from './source-step.ts';
+import { sourceStep } from './source-step.ts';
 
 /** What the source's handover acts on. Rejections are expected failures unless said otherwise. */
 export interface SourcePorts {

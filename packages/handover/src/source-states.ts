@@ -62,6 +62,8 @@ export type SourceEvent =
   /** Hello and welcome are done on a new control connection: what is owed is said again. */
   | { readonly type: 'link-restored' }
   | { readonly type: 'cancel' }
+  /** `POST /takeover`: the operator's word that the destination is gone for good and runs no guest (fenced). */
+  | { readonly type: 'operator-takeover' }
   /** Anything else that ends the migration before the commit: engine, peer's error, time-out, shutdown. */
   | { readonly type: 'failed'; readonly reason: string }
   /** After `trouble`, when the daemon thinks it worth another try. */

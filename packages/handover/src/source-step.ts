@@ -10,7 +10,8 @@
 //   revoking --> resuming: journaled or aborted / resume-guest
 //   committed --> committed: link-restored / send commit
 //   committed --> completed: running / journal(completed)
-//   committed --> resuming: refused or aborted / journal(reclaimed), resume-guest
+//   committed --> resuming: refused, aborted or operator-takeover / journal(reclaimed), resume-guest
+//   resuming --> committed: journal-failed after a takeover
 //   pausing --> resuming: any failure (paused, offered too) / send abort, resume-guest
 //   resuming --> rolled_back: guest-resumed / release-guard, journal(rolled-back)
 //   precopy --> rolled_back: any failure / send abort, journal(rolled-back)
@@ -18,14 +19,28 @@
 //
 // What was paused before us skips `resuming`: nothing is resumed. Before the commit a rollback resumes first and
 // journals after: the record on disk (pausing) leads to the same end. After a commit it is the other way round.
-import type { SourceEffect, Step } from './effects.ts';
+import type { SourceEffect, SourceStep } from './effects.ts';
 import { HandoverError } from './errors.ts';
 import { boundedReason, type Cause, type DestinationMessage } from './messages.ts';
-import { abort, abortIfOwed, journal, report, send } from './source-effects.ts';
-import { abortedByDestination, failureCause } from './source-causes.ts';
+import {
+  abort,
+  abortIfOwed,
+  journal,
+  lateAnswer,
+  report,
+  send,
+  stay,
+  tooEarly,
+  tooLate,
+  trouble,
+  twoOwners,
+  unexpected,
+  untaken,
+  impossible,
+} from './source-effects.ts';
+import { abortedByDestination, failureCause, TAKEN_OVER } from './source-causes.ts';
 import type { SourceEvent, SourceState } from './source-states.ts';
 
-export type SourceStep = Step<SourceState, SourceEffect>;
 type In<P extends SourceState['phase']> = Extract<SourceState, { phase: P }>;
 
 /** The first state of a session's first epoch, and its first record. */
@@ -73,6 +88,7 @@ function inPrecopy(state: In<'precopy'>, event: SourceEvent): SourceStep {
     return { state: next, effects: [{ type: 'arm-guard' }, journal(next), { type: 'pause-guest' }] };
   }
   if (event.type === 'epoch-started') return newEpoch(state, event);
+  if (event.type === 'operator-takeover') return tooEarly(state);
   // A cut does not end precopy by itself: whether to reconnect is the daemon's policy, which then says `failed`.
   if (event.type === 'link-lost' || event.type === 'link-restored' || event.type === 'retry')
     return stay(state);
@@ -100,6 +116,7 @@ function beforeCommit(state: In<'pausing' | 'paused' | 'offered'>, event: Source
     const record = { ...state, phase: 'committed' } as const;
     return { state: { ...state, phase: 'committing' }, effects: [journal(record, true)] };
   }
+  if (event.type === 'operator-takeover') return tooEarly(state);
   if (event.type === 'retry') return stay(state);
   const cause = failureCause(event);
   if (cause !== null) return rollBack(state, cause, false);
@@ -119,6 +136,7 @@ function inCommitting(state: In<'committing'>, event: SourceEvent): SourceStep {
     const next = { ...state, phase: 'revoking', cause } as const;
     return { state: next, effects: [abort(next, cause), journal(next, true)] };
   }
+  if (event.type === 'operator-takeover') return tooEarly(state);
   if (event.type === 'cancel') return tooLate(state);
   if (isPassing(event)) return stay(state);
   throw impossible(state, event);
@@ -140,6 +158,8 @@ function inRevoking(state: In<'revoking'>, event: SourceEvent): SourceStep {
     if (event.message.type === 'aborted') return resume(state, state.cause, true);
     throw unexpected(state, event.message);
   }
+  // What is missing is this side's journal, not the destination's word.
+  if (event.type === 'operator-takeover') return tooEarly(state);
   if (event.type === 'cancel' || isPassing(event)) return stay(state);
   throw impossible(state, event);
 }
@@ -149,6 +169,7 @@ function inCommitted(state: In<'committed'>, event: SourceEvent): SourceStep {
   if (event.type === 'link-restored' || event.type === 'retry') {
     return { state, effects: [send(state, { type: 'commit' })] };
   }
+  if (event.type === 'operator-takeover') return reclaim(state, TAKEN_OVER, false);
   if (event.type === 'cancel') return tooLate(state);
   if (isPassing(event)) return stay(state);
   throw impossible(state, event);
@@ -168,7 +189,12 @@ function answered(state: In<'committed'>, message: DestinationMessage): SourceSt
     message.type === 'refused'
       ? { code: 'refused', reason: boundedReason(message.reason) }
       : abortedByDestination(message.reason);
-  return resume(state, cause, true, [journal({ ...state, phase: 'reclaimed', cause })]);
+  return reclaim(state, cause, true);
+}
+
+/** That the guest is ours again is on record before it is resumed: a restart would ask about the commit otherwise. */
+function reclaim(state: In<'committed'>, cause: Cause, isPeerInformed: boolean): SourceStep {
+  return resume(state, cause, isPeerInformed, [journal({ ...state, phase: 'reclaimed', cause })]);
 }
 
 function inResuming(state: In<'resuming'>, event: SourceEvent): SourceStep {
@@ -178,16 +204,20 @@ function inResuming(state: In<'resuming'>, event: SourceEvent): SourceStep {
     return rolledBack(state, state.cause, state.isPeerInformed, [lost]);
   }
   if (event.type === 'resume-failed') return trouble(state, `the guest does not resume: ${event.reason}`);
+  // The operator's word is not on record, and nobody else remembers it: it counts for nothing.
+  if (event.type === 'journal-failed' && state.cause.code === TAKEN_OVER.code)
+    return untaken(state, event.reason);
   // Writing `reclaimed` failed: the destination remembers its answer, so resuming is safe without it.
   if (event.type === 'journal-failed' || event.type === 'retry') {
     return { state, effects: [{ type: 'resume-guest' }] };
   }
   if (event.type === 'link-restored') return { state, effects: abortIfOwed(state) };
   if (event.type === 'message') {
-    if (event.message.type === 'running') throw unexpected(state, event.message);
-    return stay({ ...state, isPeerInformed: state.isPeerInformed || event.message.type !== 'ready' });
+    if (event.message.type === 'running') return twoOwners(state);
+    const isPeerInformed = state.isPeerInformed || event.message.type !== 'ready';
+    return { state: { ...state, isPeerInformed }, effects: lateAnswer(state, event.message) };
   }
-  if (event.type === 'cancel' || isPassing(event)) return stay(state);
+  if (event.type === 'cancel' || event.type === 'operator-takeover' || isPassing(event)) return stay(state);
   throw impossible(state, event);
 }
 
@@ -195,14 +225,16 @@ function inRolledBack(state: In<'rolled-back'>, event: SourceEvent): SourceStep 
   if (event.type === 'epoch-started') return newEpoch(state, event);
   if (event.type === 'link-restored') return { state, effects: abortIfOwed(state) };
   if (event.type === 'message') {
-    if (event.message.type === 'running') throw unexpected(state, event.message);
-    if (event.message.type === 'ready' || state.isPeerInformed) return stay(state);
+    if (event.message.type === 'running') return twoOwners(state);
+    const late = lateAnswer(state, event.message);
+    if (event.message.type === 'ready' || state.isPeerInformed) return { state, effects: late };
     const next = { ...state, isPeerInformed: true };
-    return { state: next, effects: [journal(next)] };
+    return { state: next, effects: [...late, journal(next)] };
   }
   if (event.type === 'journal-failed')
     return trouble(state, `the rollback is not journaled: ${event.reason}`);
   if (event.type === 'cancel' || event.type === 'retry' || isPassing(event)) return stay(state);
+  if (event.type === 'operator-takeover') return stay(state);
   throw impossible(state, event);
 }
 
@@ -212,7 +244,7 @@ function inCompleted(state: In<'completed'>, event: SourceEvent): SourceStep {
     throw unexpected(state, event.message);
   }
   if (event.type === 'journal-failed') return trouble(state, `the end is not journaled: ${event.reason}`);
-  if (event.type === 'cancel') return tooLate(state);
+  if (event.type === 'cancel' || event.type === 'operator-takeover') return tooLate(state);
   if (event.type === 'link-restored' || event.type === 'retry' || isPassing(event)) return stay(state);
   throw impossible(state, event);
 }
@@ -263,24 +295,4 @@ function rolledBack(
 /** Events that change nothing any more once the outcome is decided or only the peer can decide it. */
 function isPassing(event: SourceEvent): boolean {
   return event.type === 'link-lost' || event.type === 'link-restored' || event.type === 'failed';
-}
-
-function stay(state: SourceState): SourceStep {
-  return { state, effects: [] };
-}
-
-function trouble(state: SourceState, reason: string): SourceStep {
-  return { state, effects: [report({ outcome: 'trouble', reason })] };
-}
-
-function tooLate(state: SourceState): SourceStep {
-  return { state, effects: [report({ outcome: 'too-late', reason: `the migration is ${state.phase}` })] };
-}
-
-function unexpected(state: SourceState, message: DestinationMessage): HandoverError {
-  return new HandoverError({ code: 'unexpected-message', state: state.phase, message: message.type });
-}
-
-function impossible(state: SourceState, event: SourceEvent): HandoverError {
-  return new HandoverError({ code: 'impossible-event', state: state.phase, event: event.type });
 }

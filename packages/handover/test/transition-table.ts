@@ -45,6 +45,7 @@ const sourceEvents: readonly SourceEvent[] = [
   { type: 'link-lost', reason: 'r' },
   { type: 'link-restored' },
   { type: 'cancel' },
+  { type: 'operator-takeover' },
   { type: 'failed', reason: 'r' },
   { type: 'retry' },
   { type: 'epoch-started', epoch: 3 },
@@ -82,6 +83,7 @@ const destinationEvents: readonly DestinationEvent[] = [
   { type: 'link-lost', reason: 'r' },
   { type: 'link-restored' },
   { type: 'operator-abort' },
+  { type: 'operator-takeover' },
   { type: 'failed', reason: 'r' },
   { type: 'retry' },
 ];

@@ -76,6 +76,13 @@ export const problems = {
   'migration-unknown': { status: 404, title: 'That migration is not the current one', retryable: false },
   'nothing-to-cancel': { status: 409, title: 'No migration is running', retryable: false },
   'past-point-of-no-return': { status: 409, title: 'The migration is committed', retryable: false },
+  'nothing-to-take-over': {
+    status: 409,
+    title: 'There is no guest to take over',
+    retryable: false,
+  },
+  'taken-over': { status: 409, title: 'The operator took the guest over', retryable: false },
+  'two-owners': { status: 409, title: 'Both sides say that they own the guest', retryable: false },
   'not-in-pre-switchover': { status: 409, title: 'The migration is not in pre-switchover', retryable: false },
   'not-armed': { status: 409, title: 'No incoming migration is armed', retryable: false },
   cancelled: { status: 409, title: 'The migration was cancelled', retryable: true },

@@ -21,6 +21,8 @@ export function ownershipFailure(state: SourceState): ProblemError {
     case 'aborted-by-destination':
     case 'refused':
       return new ProblemError('guest-failed', reason, { peer: 'destination' });
+    case 'taken-over':
+      return new ProblemError('taken-over', reason, { peer: 'source' });
     case 'daemon-restarted':
     case 'failed':
       return new ProblemError('guest-failed', reason, { peer: 'source' });

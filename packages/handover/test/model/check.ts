@@ -5,7 +5,13 @@ import type { World } from './world.ts';
 export function brokenRule(world: World): string | null {
   const { sourceRecord: source, destinationRecord: destination, sourceGuest, destinationGuest } = world;
   if (sourceGuest === 'running' && destinationGuest === 'running') return 'two guests run';
-  if (sourceGuest === 'running' && world.hasRun)
+  const isLost = world.lostHost !== 'none';
+  if (destinationGuest === 'running' && (world.isEngineWriting || world.isOrphanWriting))
+    return 'an engine can write into the memory of a running guest';
+  if (!isLost && world.source?.queue.some(({ type }) => type === 'report') === true)
+    return 'the source hears that the guest has two owners';
+  // What ran at a host that is gone for good cannot be known; the operator's word stands for it.
+  if (sourceGuest === 'running' && world.hasRun && world.lostHost !== 'destination')
     return 'the source runs a guest that has run at the destination';
   if (world.prior === 'paused' && (sourceGuest === 'running' || world.hasRun)) {
     return 'a guest runs that was paused before';
@@ -14,8 +20,10 @@ export function brokenRule(world: World): string | null {
   if (isEnded && (destinationGuest === 'stopped' || destinationGuest === 'running')) {
     return 'the destination says that its guest is dead, but it is not';
   }
+  if (destination.phase === 'receiving' && (destinationGuest === 'stopped' || destinationGuest === 'running'))
+    return 'a guest of an older epoch is left behind';
   const isOwnedHere = source.phase === 'rolled-back' && source.epoch === destination.epoch;
-  if (isOwnedHere && (destination.phase === 'running' || destination.phase === 'starting'))
+  if (!isLost && isOwnedHere && (destination.phase === 'running' || destination.phase === 'starting'))
     return 'two owners';
   if (isEnded && world.hasRun) return 'a guest that ran was given back';
   return isUncovered(world)
@@ -43,6 +51,7 @@ export function brokenStep(before: World, after: World): string | null {
 /** Exactly one side owns the guest, both sides know it, and it is in its run state (or crashed at its new home). */
 export function isSettled(world: World): boolean {
   const { source, destination } = world;
+  if (world.lostHost !== 'none') return isSettledAfterLoss(world);
   if (source === null || destination === null) return false;
   const { state } = source;
   if (state.phase === 'completed') {
@@ -50,6 +59,26 @@ export function isSettled(world: World): boolean {
     const isInRunState = prior === 'running' ? world.hasRun : !world.hasRun && destinationGuest !== 'absent';
     return destination.state.phase === 'running' && isInRunState && world.sourceGuest === 'paused';
   }
-  const isOver = destination.state.phase === 'aborted' || destination.state.phase === 'refused';
+  const { phase, epoch } = destination.state;
+  // An epoch that the source has asked about and forgotten holds neither guest nor engine; the next epoch ends it.
+  const isForgotten = phase === 'receiving' && epoch > state.epoch && !world.isEngineWriting;
+  const isOver = phase === 'aborted' || phase === 'refused' || isForgotten;
   return state.phase === 'rolled-back' && state.isPeerInformed && isOver && world.sourceGuest === world.prior;
+}
+
+/**
+ * The guest is owned at the host that is left, in its run state; or it has ended there with the other host, which had it
+ * last (`completed` at the source; at the destination nothing was prepared, or the source had gone on with it). A destination
+ * that is back does not wait for a word that nobody says.
+ */
+function isSettledAfterLoss({ source, destination, lostHost, ...world }: World): boolean {
+  if (lostHost === 'destination') {
+    if (destination?.state.phase === 'prepared') return false;
+    if (source?.state.phase === 'completed') return world.sourceGuest === 'paused';
+    return source?.state.phase === 'rolled-back' && world.sourceGuest === world.prior;
+  }
+  const phase = destination?.state.phase;
+  return phase === 'running'
+    ? world.hasRun === (world.prior === 'running')
+    : phase === 'aborted' || phase === 'refused';
 }

@@ -40,10 +40,15 @@ function nextEffect(world: World, rules: Rules, actor: DestinationActor): Transi
 /** Sending is one with the effect before it: a crash in between loses the message as a crash behind it may. */
 function sendNow(world: World): World {
   const [effect, ...queue] = world.destination?.queue ?? [];
-  if (world.destination === null || effect?.type !== 'send' || !world.isLinkUp) return world;
+  if (world.destination === null || effect?.type !== 'send' || !canSend(world, effect.epoch)) return world;
   const { epoch, message } = effect;
   const destination = { ...world.destination, queue };
   return sendNow({ ...world, destination, toSource: [...world.toSource, { epoch, message }] });
+}
+
+/** A link that an older epoch opened takes nothing of a newer one: it is answered apart (epochs.ts). */
+function canSend({ isLinkUp, source }: World, epoch: number): boolean {
+  return isLinkUp && source !== null && epoch <= source.state.epoch;
 }
 
 function perform(world: World, effect: DestinationEffect): Outcome[] {
@@ -76,13 +81,14 @@ function perform(world: World, effect: DestinationEffect): Outcome[] {
       ];
     case 'send': {
       const { epoch, message } = effect;
-      if (!world.isLinkUp) return [ok(`drop ${message.type}`, world, null)];
+      if (!canSend(world, epoch)) return [ok(`drop ${message.type}`, world, null)];
       const toSource = [...world.toSource, { epoch, message }];
       return [ok(`send ${message.type}(${epoch})`, { ...world, toSource }, null)];
     }
     case 'end-engine':
+      return [ok('end engine', { ...world, isEngineWriting: false, isOrphanWriting: false }, null)];
     case 'report':
-      return [ok(effect.type, world, null)];
+      return [ok('report', world, null)];
   }
 }
 
@@ -123,8 +129,23 @@ function idle(world: World, rules: Rules, actor: DestinationActor): Transition[]
     ...(phase === 'receiving' && !world.isLinkUp
       ? [deliver('gives up', world, rules, actor, { type: 'failed', reason: '' }, 'chance')]
       : []),
+    ...operator(world, rules, actor),
     ...(world.budget.failures > 0 ? setbacks(world, rules, actor) : []),
   ];
+}
+
+/** What docs/operations.md says where the source's host is gone for good; a takeover too early changes nothing. */
+function operator(world: World, rules: Rules, actor: DestinationActor): Transition[] {
+  const { phase, epoch } = actor.state;
+  if (phase !== 'receiving' && phase !== 'prepared') return [];
+  const isPeerGone = world.lostHost === 'source' && !world.isBack;
+  const isWhole = phase === 'prepared' && (!rules.isMemoryChecked || world.scannedEpoch === epoch);
+  const takesOver = (kind: Transition['kind']): Transition =>
+    deliver('operator takes over', world, rules, actor, { type: 'operator-takeover' }, kind);
+  if (!isPeerGone) return isWhole && !rules.isSourceFenced ? [takesOver('chance')] : [];
+  if (isWhole) return [takesOver('fair')];
+  const givesUp = deliver('operator gives up', world, rules, actor, { type: 'operator-abort' }, 'fair');
+  return phase === 'receiving' ? [givesUp, takesOver('chance')] : [givesUp];
 }
 
 function setbacks(world: World, rules: Rules, actor: DestinationActor): Transition[] {
@@ -168,7 +189,8 @@ function take(
   }
   const event: DestinationEvent = { type: 'handover-verified', epoch, runState: message.runState };
   const isDue = actor.state.phase === 'receiving' && actor.state.epoch === epoch;
-  const verified = { ...world, verifiedEpoch: isDue ? epoch : world.verifiedEpoch };
+  const isEngineWriting = world.isEngineWriting && !(isDue && rules.isEngineEndedByHandover);
+  const verified = { ...world, isEngineWriting, verifiedEpoch: isDue ? epoch : world.verifiedEpoch };
   const matching = deliver(label, verified, rules, actor, event, kind);
   if (!isDue) return [matching];
   if (!rules.areRootsChecked)
@@ -182,6 +204,7 @@ function hello(world: World, rules: Rules, actor: DestinationActor, epoch: numbe
   const { state } = actor;
   const { purpose, abortedEpoch } = message;
   const judgement = judgeHello(state, { epoch, abortedEpoch });
+  if (judgement === 'older' && !rules.isOlderEpochAnswered) return world;
   if (judgement === 'older') return answer(world, epoch, { type: 'aborted', reason: '' });
   if (judgement === 'same') {
     if (purpose === 'resume') return answer(world, epoch, { type: 'error' });
@@ -192,7 +215,10 @@ function hello(world: World, rules: Rules, actor: DestinationActor, epoch: numbe
   const destination = destinationActor(
     rules.destinationStep(state, { type: 'newer-epoch', epoch, abortedEpoch }),
   );
-  if (destination.state.epoch === epoch) return { ...world, destination };
+  if (destination.state.epoch === epoch) {
+    const isOrphanWriting = world.isOrphanWriting || (world.isEngineWriting && !rules.isOlderEngineEnded);
+    return { ...world, destination, isOrphanWriting, isEngineWriting: purpose === 'resume' };
+  }
   if (state.phase === 'destroying') return answer({ ...world, destination }, epoch, { type: 'error' });
   return { ...world, destination, toDestination: [{ epoch, message }, ...world.toDestination] };
 }

@@ -13,10 +13,13 @@ export interface Mutant {
   readonly start?: Partial<World>;
 }
 
-export const oneCrash = { crashes: 1, cuts: 0, failures: 0 };
-export const oneCut = { crashes: 0, cuts: 1, failures: 0 };
-export const oneFailure = { crashes: 0, cuts: 0, failures: 1 };
-export const twoFailures = { crashes: 0, cuts: 0, failures: 2 };
-export const crashAndCut = { crashes: 1, cuts: 1, failures: 0 };
-export const cutAndFailure = { crashes: 0, cuts: 1, failures: 1 };
-export const crashAndFailure = { crashes: 1, cuts: 0, failures: 1 };
+export const oneCrash = { crashes: 1, cuts: 0, failures: 0, losses: 0 };
+export const oneCut = { crashes: 0, cuts: 1, failures: 0, losses: 0 };
+export const oneFailure = { crashes: 0, cuts: 0, failures: 1, losses: 0 };
+export const twoFailures = { crashes: 0, cuts: 0, failures: 2, losses: 0 };
+export const crashAndCut = { crashes: 1, cuts: 1, failures: 0, losses: 0 };
+export const cutAndFailure = { crashes: 0, cuts: 1, failures: 1, losses: 0 };
+export const crashAndFailure = { crashes: 1, cuts: 0, failures: 1, losses: 0 };
+export const oneLoss = { crashes: 0, cuts: 0, failures: 0, losses: 1 };
+export const lossAndCrash = { crashes: 1, cuts: 0, failures: 0, losses: 1 };
+export const lossAndCut = { crashes: 0, cuts: 1, failures: 0, losses: 1 };

@@ -1,6 +1,15 @@
 // The destination's guard conditions, and the guard's, each taken away once.
 import type { DestinationEffect } from '../../src/effects.ts';
-import { crashAndCut, crashAndFailure, oneCut, oneFailure, twoFailures, type Mutant } from './mutant.ts';
+import {
+  crashAndCut,
+  crashAndFailure,
+  oneCrash,
+  oneCut,
+  oneFailure,
+  oneLoss,
+  twoFailures,
+  type Mutant,
+} from './mutant.ts';
 import { realRules, type Rules } from './rules.ts';
 import type { World } from './world.ts';
 
@@ -14,6 +23,21 @@ const afterRefusal: Partial<World> = {
   destinationRecord: { phase: 'receiving', epoch: 2 },
   destinationGuest: 'dead',
   staleToDestination: { epoch: 1, message: { type: 'commit' } },
+};
+
+/** Epoch 2 was asked about, never journaled at the source, and forgotten with its daemon; epoch 1 was rolled back. */
+const afterForgottenEpoch: Partial<World> = {
+  source: null,
+  sourceRecord: {
+    phase: 'rolled-back',
+    epoch: 1,
+    cause: { code: 'failed', reason: '' },
+    isPeerInformed: false,
+  },
+  destination: { state: { phase: 'receiving', epoch: 2 }, queue: [] },
+  destinationRecord: { phase: 'receiving', epoch: 2 },
+  isEngineWriting: false,
+  isLinkUp: false,
 };
 
 export const destinationMutants: readonly Mutant[] = [
@@ -161,6 +185,66 @@ export const destinationMutants: readonly Mutant[] = [
     },
     budget: oneFailure,
     prior: 'paused',
+  },
+  {
+    condition: 'destination: an abort that comes after the order to start ends nothing',
+    rules: {
+      destinationStep: (state, event) => {
+        const isStarted = state.phase === 'starting' || state.phase === 'running';
+        const isAbort = event.type === 'message' && event.message.type === 'abort';
+        const { epoch } = state;
+        if (!isStarted || !isAbort) return destinationStep(state, event);
+        return destinationStep({ phase: 'prepared', epoch, runState: 'running', guest: state.guest }, event);
+      },
+    },
+    budget: crashAndFailure,
+  },
+  {
+    condition: 'destination: what was prepared is dead before a newer epoch is received',
+    rules: {
+      destinationStep: (state, event) =>
+        destinationStep(
+          state.phase === 'prepared' && event.type === 'newer-epoch'
+            ? { phase: 'receiving', epoch: state.epoch }
+            : state,
+          event,
+        ),
+    },
+    budget: oneCut,
+  },
+  {
+    condition: 'destination: an older epoch is answered',
+    rules: { isOlderEpochAnswered: false },
+    budget: crashAndFailure,
+    start: afterForgottenEpoch,
+  },
+  {
+    condition: 'destination: a takeover starts what was prepared',
+    rules: {
+      destinationStep: (state, event) =>
+        event.type === 'operator-takeover' ? { state, effects: [] } : destinationStep(state, event),
+    },
+    budget: oneLoss,
+  },
+  {
+    condition: 'destination: a restart ends the engine of the daemon before',
+    rules: {
+      recoverDestination: (record) => {
+        const { state, effects } = recoverDestination(record);
+        return { state, effects: effects.filter(({ type }) => type !== 'end-engine') };
+      },
+    },
+    budget: oneCrash,
+  },
+  {
+    condition: 'destination: the engine ends before a verified handover counts',
+    rules: { isEngineEndedByHandover: false },
+    budget: oneFailure,
+  },
+  {
+    condition: 'destination: the engine of an older epoch ends before a newer one is received',
+    rules: { isOlderEngineEnded: false },
+    budget: oneCut,
   },
   {
     condition: 'guard: it acts only under the journal’s lock',

@@ -1,6 +1,16 @@
 // The source's guard conditions, each taken away once.
 import type { SourceEffect } from '../../src/effects.ts';
-import { crashAndFailure, cutAndFailure, oneCrash, oneCut, oneFailure, type Mutant } from './mutant.ts';
+import type { SourceEvent, SourceState } from '../../src/source-states.ts';
+import {
+  crashAndFailure,
+  cutAndFailure,
+  lossAndCrash,
+  oneCrash,
+  oneCut,
+  oneFailure,
+  oneLoss,
+  type Mutant,
+} from './mutant.ts';
 import { realRules, type Rules } from './rules.ts';
 
 const { sourceStep, recoverSource } = realRules;
@@ -151,6 +161,26 @@ export const sourceMutants: readonly Mutant[] = [
     },
     budget: cutAndFailure,
   },
+  {
+    condition: 'source: a takeover after the commit resumes the guest',
+    rules: ignoredBySource('committed', 'operator-takeover'),
+    budget: oneLoss,
+  },
+  {
+    condition: 'source: a takeover is journaled before the guest is resumed',
+    rules: withoutSource((effect) => effect.type === 'journal' && effect.record.phase === 'reclaimed'),
+    budget: lossAndCrash,
+  },
+  {
+    condition: 'source: a destination that was taken over from is told to abort, after a restart too',
+    rules: {
+      recoverSource: (record) =>
+        recoverSource(
+          record.phase === 'reclaimed' ? { ...record, cause: { ...record.cause, code: 'refused' } } : record,
+        ),
+    },
+    budget: lossAndCrash,
+  },
 ];
 
 /** After the commit the event is treated as it is before it. */
@@ -161,6 +191,13 @@ function asOfferedAfterCommit(type: 'link-lost' | 'failed' | 'cancel'): Partial<
         state.phase === 'committed' && event.type === type ? { ...state, phase: 'offered' } : state,
         event,
       ),
+  };
+}
+
+function ignoredBySource(phase: SourceState['phase'], type: SourceEvent['type']): Partial<Rules> {
+  return {
+    sourceStep: (state, event) =>
+      state.phase === phase && event.type === type ? { state, effects: [] } : sourceStep(state, event),
   };
 }
 

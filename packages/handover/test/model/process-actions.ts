@@ -9,6 +9,8 @@ import type { Transition, World } from './world.ts';
 export function processTransitions(world: World, rules: Rules): Transition[] {
   return [
     ...crashes(world),
+    ...losses(world),
+    ...returns(world),
     ...restarts(world, rules),
     ...guardActs(world, rules),
     ...cuts(world),
@@ -18,62 +20,105 @@ export function processTransitions(world: World, rules: Rules): Transition[] {
 
 function crashes(world: World): Transition[] {
   if (world.budget.crashes === 0) return [];
-  const budget = { ...world.budget, crashes: world.budget.crashes - 1 };
-  const found: Transition[] = [];
-  if (world.source !== null) {
-    for (const stale of kept(world.toDestination, world.staleToDestination)) {
-      const after: World = {
-        ...world,
-        budget,
-        source: null,
-        guard: 'idle',
-        isOrphanArmed: world.isOrphanArmed || world.guard === 'armed',
-        isLinkUp: false,
-        isLossNews: false,
-        isEpochFresh: false,
-        toDestination: [],
-        toSource: [],
-        staleToDestination: stale,
-        staleToSource: null,
-      };
-      found.push({ label: 'source is killed', kind: 'fault', world: after });
-    }
-    if (world.guard !== 'dead') {
-      const after: World = { ...world, budget, guard: 'dead', wasGuardKilled: true };
-      found.push({ label: 'guard is killed', kind: 'fault', world: after });
-    }
-  }
-  if (world.isOrphanArmed || world.guardian !== null) {
-    const after = { ...world, budget, isOrphanArmed: false, guardian: null, wasGuardKilled: true };
-    found.push({ label: 'orphaned guard is killed', kind: 'fault', world: after });
-  }
-  if (world.destination !== null) {
-    for (const stale of kept(world.toSource, world.staleToSource)) {
-      const after: World = {
-        ...world,
-        budget,
-        destination: null,
-        isLinkUp: false,
-        isLossNews: world.isLossNews || (world.isLinkUp && world.source !== null),
-        toDestination: [],
-        toSource: [],
-        staleToDestination: null,
-        staleToSource: stale,
-      };
-      found.push({ label: 'destination is killed', kind: 'fault', world: after });
-    }
-  }
-  return found;
+  const after = { ...world, budget: { ...world.budget, crashes: world.budget.crashes - 1 } };
+  const isGuardAlive = world.source !== null && world.guard !== 'dead';
+  const isOrphanAlive = world.isOrphanArmed || world.guardian !== null;
+  return [
+    ...(world.source === null ? [] : killed('source', sourceKilled(after))),
+    ...(world.destination === null ? [] : killed('destination', destinationKilled(after))),
+    ...(isGuardAlive ? killed('guard', [{ ...after, guard: 'dead', wasGuardKilled: true }]) : []),
+    ...(isOrphanAlive
+      ? killed('orphaned guard', [{ ...after, isOrphanArmed: false, guardian: null, wasGuardKilled: true }])
+      : []),
+  ];
+}
+
+function killed(label: string, found: readonly World[]): Transition[] {
+  return found.map((next) => ({ label: `${label} is killed`, kind: 'fault', world: next }));
+}
+
+function sourceKilled(world: World): World[] {
+  return kept(world.toDestination, world.staleToDestination).map((staleToDestination) => ({
+    ...world,
+    source: null,
+    guard: 'idle',
+    isOrphanArmed: world.isOrphanArmed || world.guard === 'armed',
+    isLinkUp: false,
+    isLossNews: false,
+    isEpochFresh: false,
+    toDestination: [],
+    toSource: [],
+    staleToDestination,
+    staleToSource: null,
+  }));
+}
+
+/** Its engine goes on until somebody ends it. */
+function destinationKilled(world: World): World[] {
+  return kept(world.toSource, world.staleToSource).map((staleToSource) => ({
+    ...world,
+    destination: null,
+    isLinkUp: false,
+    isLossNews: world.isLossNews || (world.isLinkUp && world.source !== null),
+    isEngineWriting: false,
+    isOrphanWriting: world.isOrphanWriting || world.isEngineWriting,
+    toDestination: [],
+    toSource: [],
+    staleToDestination: null,
+    staleToSource,
+  }));
+}
+
+/** A host is gone for good, with its guest, daemon, guard and engines. */
+function losses(world: World): Transition[] {
+  if (world.budget.losses === 0) return [];
+  const after = { ...world, budget: { ...world.budget, losses: world.budget.losses - 1 } };
+  const withoutSource = sourceKilled(after).map((next): World => ({
+    ...next,
+    lostHost: 'source',
+    isOrphanArmed: false,
+    guardian: null,
+    sourceGuest: 'lost',
+  }));
+  const withoutDestination = destinationKilled(after).map((next): World => ({
+    ...next,
+    lostHost: 'destination',
+    isOrphanWriting: false,
+    destinationGuest: world.destinationGuest === 'absent' ? 'absent' : 'dead',
+  }));
+  return [
+    ...withoutSource.map((next): Transition => ({
+      label: 'source host is lost',
+      kind: 'fault',
+      world: next,
+    })),
+    ...withoutDestination.map((next): Transition => ({
+      label: 'destination host is lost',
+      kind: 'fault',
+      world: next,
+    })),
+  ];
+}
+
+/** Its daemon is started again after all, with its journal and without its guest: not before the operator has decided. */
+function returns(world: World): Transition[] {
+  const { lostHost, isBack, source, destination } = world;
+  if (lostHost === 'none' || isBack) return [];
+  const phase = (lostHost === 'source' ? destination : source)?.state.phase;
+  const isDecided = ['running', 'aborted', 'refused', 'rolled-back', 'completed'].includes(phase ?? '');
+  if (!isDecided) return [];
+  return [{ label: `${lostHost} host is back`, kind: 'chance', world: { ...world, isBack: true } }];
 }
 
 function restarts(world: World, rules: Rules): Transition[] {
   const found: Transition[] = [];
+  const gone = world.isBack ? 'none' : world.lostHost;
   const isLocked = world.guardian !== null && rules.doesGuardLock;
-  if (world.source === null && !isLocked) {
+  if (world.source === null && !isLocked && gone !== 'source') {
     const source = sourceActor(rules.recoverSource(world.sourceRecord));
     found.push({ label: 'source restarts', kind: 'fair', world: { ...world, source, guard: 'idle' } });
   }
-  if (world.destination === null) {
+  if (world.destination === null && gone !== 'destination') {
     const destination = destinationActor(rules.recoverDestination(world.destinationRecord));
     found.push({ label: 'destination restarts', kind: 'fair', world: { ...world, destination } });
   }

@@ -2,6 +2,7 @@
 import type { SourceEffect } from '../../src/effects.ts';
 import type { SourceEvent } from '../../src/source-states.ts';
 import { mayStartEpoch } from '../../src/epochs.ts';
+import { HandoverError } from '../../src/errors.ts';
 import { sendNow, withoutLink } from './link.ts';
 import { sourceActor, type Rules } from './rules.ts';
 import type { SourceActor, ToSource, Transition, World } from './world.ts';
@@ -57,11 +58,13 @@ function perform(world: World, who: Who, effect: SourceEffect): Outcome[] {
       if (who === 'guardian' || world.guard === 'dead') return [ok('no guard to release', world, null)];
       return [ok('release guard', { ...world, guard: 'idle' }, null)];
     case 'pause-guest':
+      if (world.sourceGuest === 'lost') return [ok('no guest', world, { type: 'pause-failed', reason: '' })];
       return [
         ok('pause guest', { ...world, sourceGuest: 'paused' }, { type: 'guest-paused' }),
         fault('pause fails', world, { type: 'pause-failed', reason: '' }),
       ];
     case 'resume-guest':
+      if (world.sourceGuest === 'lost') return [ok('no guest', world, { type: 'guest-gone', reason: '' })];
       return [
         ok('resume guest', { ...world, sourceGuest: 'running', scannedEpoch: 0 }, { type: 'guest-resumed' }),
         fault('resume fails', world, { type: 'resume-failed', reason: '' }),
@@ -85,8 +88,17 @@ function idleSource(world: World, rules: Rules, actor: SourceActor): Transition[
     ...phases(world, rules, actor),
     ...retries(world, rules, actor),
     ...newEpoch(world, rules, actor),
+    ...operator(world, rules, actor),
     ...setbacks(world, rules, actor),
   ];
+}
+
+/** What docs/operations.md says where the destination's host is gone for good. */
+function operator(world: World, rules: Rules, actor: SourceActor): Transition[] {
+  const isPeerGone = world.lostHost === 'destination' && !world.isBack;
+  if (actor.state.phase !== 'committed' || !(isPeerGone || !rules.isDestinationFenced)) return [];
+  const kind = isPeerGone ? 'fair' : 'chance';
+  return deliver('operator takes over', world, rules, actor, { type: 'operator-takeover' }, kind);
 }
 
 function linkNews(world: World, rules: Rules, actor: SourceActor): Transition[] {
@@ -110,9 +122,16 @@ function receive(
   { epoch, message }: ToSource,
   kind: 'fair' | 'chance',
 ): Transition[] {
-  const event: SourceEvent =
-    message.type === 'error' ? { type: 'failed', reason: '' } : { type: 'message', epoch, message };
-  return deliver(`receives ${message.type}(${epoch})`, world, rules, actor, event, kind);
+  const label = `receives ${message.type}(${epoch})`;
+  const failed: SourceEvent = { type: 'failed', reason: '' };
+  if (message.type === 'error') return deliver(label, world, rules, actor, failed, kind);
+  try {
+    return deliver(label, world, rules, actor, { type: 'message', epoch, message }, kind);
+  } catch (error) {
+    // A destination that keeps to the rules never says what cannot be, unless its operator was mistaken.
+    if (rules.isSourceFenced || !(error instanceof HandoverError) || !error.isPeerFault) throw error;
+    return deliver(`${label}, refused`, world, rules, actor, failed, kind);
+  }
 }
 
 /** What the daemon's phase list does. */
@@ -124,7 +143,7 @@ function phases(world: World, rules: Rules, actor: SourceActor): Transition[] {
       priorRunState: world.prior,
     });
   }
-  if (phase === 'precopy' && !world.isLossNews && !world.isEpochFresh) {
+  if (phase === 'precopy' && !world.isLossNews) {
     return deliver('does not go on', world, rules, actor, { type: 'failed', reason: '' });
   }
   if (phase === 'paused' && !world.isLossNews) {
@@ -150,7 +169,9 @@ function retries(world: World, rules: Rules, actor: SourceActor): Transition[] {
   const isDue =
     state.phase === 'resuming' || state.phase === 'revoking' || (state.phase === 'committed' && isQuiet);
   if (isDue) return deliver('retries', world, rules, actor, { type: 'retry' });
-  if (!isQuiet || state.phase !== 'rolled-back' || state.isPeerInformed) return [];
+  // Who says that the guest runs there says it again to every question.
+  if (!isQuiet || peer.state.phase === 'running') return [];
+  if (state.phase !== 'rolled-back' || state.isPeerInformed) return [];
   return withoutLink(world).map((after) => ({ label: 'source: connects again', kind: 'fair', world: after }));
 }
 
@@ -170,6 +191,9 @@ function setbacks(world: World, rules: Rules, actor: SourceActor): Transition[] 
   return [
     ...deliver('fails', world, rules, actor, { type: 'failed', reason: '' }, 'fault'),
     ...deliver('is cancelled', world, rules, actor, { type: 'cancel' }, 'fault'),
+    ...(actor.state.phase === 'committed'
+      ? deliver('repeats commit', world, rules, actor, { type: 'retry' }, 'fault')
+      : []),
   ];
 }
 

@@ -48,7 +48,8 @@ export interface World {
   readonly wasGuardKilled: boolean;
   readonly sourceRecord: SourceRecord;
   readonly destinationRecord: DestinationRecord;
-  readonly sourceGuest: RunState;
+  /** `lost`: it ended with its host. */
+  readonly sourceGuest: RunState | 'lost';
   readonly destinationGuest: 'absent' | 'stopped' | 'running' | 'dead';
   /** The destination's guest has executed. */
   readonly hasRun: boolean;
@@ -66,17 +67,28 @@ export interface World {
   /** One message of a dead connection, that may still be delivered: half-open TCP. */
   readonly staleToDestination: ToDestination | null;
   readonly staleToSource: ToSource | null;
+  /** The destination's engine can write into the image; it is that of its daemon's epoch. */
+  readonly isEngineWriting: boolean;
+  /** So can an engine of an epoch or of a daemon before. */
+  readonly isOrphanWriting: boolean;
+  /** A host that is gone for good, with all of its processes; `isBack`: in spite of that its daemon was started again. */
+  readonly lostHost: 'none' | 'source' | 'destination';
+  readonly isBack: boolean;
   /** The newest epoch that the source may start. */
   readonly epochMax: number;
   /** What may still go wrong. */
   readonly budget: Budget;
 }
 
-/** crashes: of either daemon or the guard; cuts: of the link; failures: anything that can fail, refuse or be cancelled. */
+/**
+ * crashes: of either daemon or the guard; cuts: of the link; failures: anything that can fail, refuse, be repeated or be
+ * cancelled; losses: of a host for good.
+ */
 export interface Budget {
   readonly crashes: number;
   readonly cuts: number;
   readonly failures: number;
+  readonly losses: number;
 }
 
 /**
