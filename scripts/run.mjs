@@ -81,6 +81,10 @@ const commands = {
   'test:unit': () => (prepare(), unit()),
   'test:e2e': () => (prepare(), e2e()),
   test: () => (prepare(), unit(), e2e()),
+  'test:chaos': () => (
+    prepare(),
+    run(process.execPath, [join(root, 'e2e/dist/src/chaos/main.js'), ...extra])
+  ),
   lint: () => (prepare(), run(bin('oxlint'), ['--type-aware', '--deny-warnings'])),
   format: () => (install(), run(bin('prettier'), ['--write', '.'])),
   'format:check': () => (install(), run(bin('prettier'), ['--check', '.'])),

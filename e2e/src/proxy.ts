@@ -1,6 +1,6 @@
 /**
  * A TCP proxy between source and destination that understands frames: it holds a message by its name, cuts
- * every connection, stalls, delays, and flips a byte of a page. This is how tests reach phases that last microseconds.
+ * connections, stalls, delays, drains slowly, and spoils a frame. This is how tests reach phases that last microseconds.
  *
  * A held message holds what follows it in its direction, except pings and their answers: a held connection is alive.
  */
@@ -10,27 +10,35 @@ import { setTimeout as pause } from 'node:timers/promises';
 import {
   decodePreamble,
   encodeFrame,
-  FRAME_TYPE,
   parseTcpAddress,
   PREAMBLE_BYTES,
   type Frame,
   type TcpAddress,
 } from '@pageferry/protocol';
-import { Relay, type FrameRule } from './relay.ts';
-import { Hold, type MessageName } from './hold.ts';
+import { Hold, type MessageName, type Place } from './hold.ts';
+import { Relay, type FrameRule, type Passage, type Sight } from './relay.ts';
+import { carrierOf, spoilt, type Spoil } from './spoil.ts';
 import { guarded } from '@pageferry/scripts/harness';
 
 export class Proxy {
   /** Held before each page frame, milliseconds. */
   delayMs = 0;
+  /** Held before each frame of any kind, pings too, milliseconds. */
+  latencyMs = 0;
+  /** How fast each direction of each connection is read; 0 is no limit. */
+  readBytesPerSecond = 0;
   /** Whether new connections are closed at once. */
   isRefusing = false;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #holds = new Map<MessageName, Hold>();
+  /** The source's ends of data connections, in the order of their coming. */
+  readonly #dataSockets = new Set<Socket>();
+  readonly #holds: { readonly place: Place; readonly hold: Hold }[] = [];
   #stall: Hold | undefined;
-  #flip: Hold | undefined;
+  #spoiling: { readonly spoil: Spoil; readonly happened: Hold } | undefined;
   #target: TcpAddress | undefined;
+  #pageBytes = 0;
+  #resumeCount = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -58,14 +66,45 @@ export class Proxy {
 
   /** Holds the next message of this name, from whichever side and on whichever connection. */
   hold(name: MessageName): Hold {
-    const hold = new Hold(name);
-    this.#holds.set(name, hold);
+    return this.holdAt({ name });
+  }
+
+  /** Holds the next message that is at this place. */
+  holdAt(place: Place): Hold {
+    const hold = new Hold(place.name);
+    this.#holds.push({ place, hold });
     return hold;
+  }
+
+  /** Hellos that went on with a migration after a cut, since the last `calm`. */
+  get resumeCount(): number {
+    return this.#resumeCount;
+  }
+
+  /** Ends every fault: what was held goes on, and nothing more is held, delayed or spoilt. */
+  calm(): void {
+    for (const { hold } of this.#holds.splice(0)) hold.release();
+    this.#stall?.release();
+    this.#stall = undefined;
+    this.#spoiling = undefined;
+    this.delayMs = 0;
+    this.latencyMs = 0;
+    this.readBytesPerSecond = 0;
+    this.#pageBytes = 0;
+    this.#resumeCount = 0;
   }
 
   /** Closes all connections without a word, what they hold is lost. New ones are taken. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Closes one data connection, by its number in the order of their coming. Gives whether there is one. */
+  cutData(index: number): boolean {
+    const sockets = [...this.#dataSockets];
+    const socket = sockets[index % Math.max(1, sockets.length)];
+    socket?.destroy();
+    return socket !== undefined;
   }
 
   /** Lets nothing through in either direction, pings neither, until it is released. Connections stay open. */
@@ -76,8 +115,14 @@ export class Proxy {
 
   /** Flips the last byte of the next page frame; with an image without zero pages that is a page's. */
   flipNextPage(): Hold {
-    this.#flip = new Hold('pages');
-    return this.#flip;
+    return this.spoil({ carrier: 'pages', part: 'payload', deed: 'flip', share: 1, bit: 0 });
+  }
+
+  /** Spoils the next frame of that kind; the hold's arrival says that it has happened. */
+  spoil(spoil: Spoil): Hold {
+    const happened = new Hold(spoil.carrier);
+    this.#spoiling = { spoil, happened };
+    return happened;
   }
 
   async close(): Promise<void> {
@@ -98,32 +143,51 @@ export class Proxy {
     this.#keep(server);
     server.write(preamble);
     const { kind } = decodePreamble(preamble);
+    if (kind === 'data') {
+      this.#dataSockets.add(client);
+      client.once('close', () => this.#dataSockets.delete(client));
+    }
     const rule: FrameRule = {
-      holdFor: (name) => this.#holdFor(name),
-      change: async (frame) => this.#change(frame),
+      holdFor: (sight) => this.#holdFor(sight),
+      change: async (frame, sight) => this.#change(frame, sight),
+      pace: async (byteCount) => this.#pace(byteCount),
     };
     new Relay(client, server, kind, 'source', rule).start();
     new Relay(server, client, kind, 'destination', rule).start();
   }
 
-  #holdFor(name: MessageName): Hold | undefined {
-    const hold = this.#holds.get(name);
-    this.#holds.delete(name);
-    return hold;
+  #holdFor(sight: Sight): Hold | undefined {
+    const index = this.#holds.findIndex(
+      ({ place: { name, round, afterBytes = 0 } }) =>
+        name === sight.name && (round ?? sight.round) === sight.round && this.#pageBytes >= afterBytes,
+    );
+    return index === -1 ? undefined : this.#holds.splice(index, 1)[0]?.hold;
   }
 
-  async #change(frame: Frame): Promise<Uint8Array> {
+  async #change(frame: Frame, sight: Sight | undefined): Promise<Passage> {
     const bytes = encodeFrame(frame);
-    if (frame.type === FRAME_TYPE.pages) {
+    if (this.latencyMs > 0) await pause(this.latencyMs);
+    if (sight?.name === 'pages') {
       if (this.delayMs > 0) await pause(this.delayMs);
-      if (this.#flip !== undefined) {
-        bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
-        this.#flip.arrive();
-        this.#flip = undefined;
-      }
+      this.#pageBytes += bytes.length;
     }
+    if (sight?.purpose === 'resume') this.#resumeCount += 1;
+    const passage = this.#spoilt(bytes, sight);
     await this.#stall?.ended;
-    return bytes;
+    return passage;
+  }
+
+  #spoilt(bytes: Uint8Array, sight: Sight | undefined): Passage {
+    const spoiling = this.#spoiling;
+    if (spoiling === undefined || carrierOf(sight) !== spoiling.spoil.carrier)
+      return { bytes, isLast: false };
+    this.#spoiling = undefined;
+    spoiling.happened.arrive();
+    return spoilt(bytes, spoiling.spoil);
+  }
+
+  async #pace(byteCount: number): Promise<void> {
+    if (this.readBytesPerSecond > 0) await pause((byteCount / this.readBytesPerSecond) * 1000);
   }
 
   #keep(socket: Socket): void {

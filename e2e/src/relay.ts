@@ -18,12 +18,29 @@ import {
 } from '@pageferry/protocol';
 import type { Hold, MessageName } from './hold.ts';
 
+/** A frame as the proxy knows it. */
+export interface Sight {
+  readonly name: MessageName;
+  readonly round: number | undefined;
+  /** A hello's. */
+  readonly purpose: string | undefined;
+}
+
+/** What goes on of a frame. */
+export interface Passage {
+  readonly bytes: Uint8Array;
+  /** Whether the connection ends with it. */
+  readonly isLast: boolean;
+}
+
 /** What the proxy does to frames. */
 export interface FrameRule {
   /** Whether this message is to be held. */
-  holdFor(name: MessageName): Hold | undefined;
-  /** The frame as it goes on, when it may. */
-  change(frame: Frame): Promise<Uint8Array>;
+  holdFor(sight: Sight): Hold | undefined;
+  /** The frame as it goes on, when it may. `sight` of a frame without a name is undefined. */
+  change(frame: Frame, sight: Sight | undefined): Promise<Passage>;
+  /** Resolves when more may be read after so many bytes. */
+  pace(byteCount: number): Promise<void>;
 }
 
 type Sender = 'source' | 'destination';
@@ -32,6 +49,13 @@ const DATA_LIMITS: Readonly<Record<Sender, FrameLimits>> = {
   source: { ...DATA_LIMITS_BEFORE_ACCEPT, ...DATA_LIMITS_AT_DESTINATION },
   destination: DATA_LIMITS_AT_SOURCE,
 };
+
+const NAMED_FRAMES: ReadonlyMap<number, MessageName> = new Map([
+  [FRAME_TYPE.pages, 'pages'],
+  [FRAME_TYPE.streamRoundEnd, 'stream-round-end'],
+  [FRAME_TYPE.dataHello, 'data-hello'],
+  [FRAME_TYPE.dataAccept, 'data-accept'],
+]);
 
 export class Relay {
   readonly #from: Socket;
@@ -65,20 +89,21 @@ export class Relay {
       const frames: Frame[] = [];
       this.#splitter.push(chunk, (frame) => frames.push(frame));
       for (const frame of frames) await this.#take(frame);
+      await this.#rule.pace(chunk.length);
     }
     await this.#flushed;
     this.#to.end();
   }
 
   async #take(frame: Frame): Promise<void> {
-    const name = this.#nameOf(frame);
-    if (name === 'ping' || name === 'pong') return this.#pass(frame);
+    const sight = this.#sightOf(frame);
+    if (sight?.name === 'ping' || sight?.name === 'pong') return this.#pass(frame, sight);
     if (this.#waiting !== undefined) {
       this.#waiting.push(frame);
       return undefined;
     }
-    const hold = name === undefined ? undefined : this.#rule.holdFor(name);
-    if (hold === undefined) return this.#pass(frame);
+    const hold = sight === undefined ? undefined : this.#rule.holdFor(sight);
+    if (hold === undefined) return this.#pass(frame, sight);
     this.#waiting = [];
     this.#flushed = this.#flush(frame, hold, this.#waiting).catch(() => this.#destroy());
     return undefined;
@@ -86,23 +111,24 @@ export class Relay {
 
   /** Waits for the word on the held message, then passes on what waited behind it, of which more may be held. */
   async #flush(held: Frame, hold: Hold, waiting: Frame[]): Promise<void> {
-    await this.#passHeld(held, hold);
+    await this.#passHeld(held, this.#sightOf(held), hold);
     for (let frame = waiting.shift(); frame !== undefined; frame = waiting.shift()) {
-      const name = this.#nameOf(frame);
-      await this.#passHeld(frame, name === undefined ? undefined : this.#rule.holdFor(name));
+      const sight = this.#sightOf(frame);
+      await this.#passHeld(frame, sight, sight === undefined ? undefined : this.#rule.holdFor(sight));
     }
     this.#waiting = undefined;
   }
 
-  async #passHeld(frame: Frame, hold: Hold | undefined): Promise<void> {
+  async #passHeld(frame: Frame, sight: Sight | undefined, hold: Hold | undefined): Promise<void> {
     hold?.arrive();
-    if ((await hold?.ended) !== false) await this.#pass(frame);
+    if ((await hold?.ended) !== false) await this.#pass(frame, sight);
   }
 
-  async #pass(frame: Frame): Promise<void> {
-    const bytes = await this.#rule.change(frame);
-    if (this.#to.destroyed) return;
-    if (!this.#to.write(bytes)) await untilDrained(this.#to);
+  async #pass(frame: Frame, sight: Sight | undefined): Promise<void> {
+    const { bytes, isLast } = await this.#rule.change(frame, sight);
+    if (this.#to.destroyed || this.#to.writableEnded) return;
+    if (isLast) this.#to.end(bytes, () => this.#destroy());
+    else if (!this.#to.write(bytes)) await untilDrained(this.#to);
   }
 
   #destroy(): void {
@@ -110,13 +136,17 @@ export class Relay {
     this.#to.destroy();
   }
 
-  #nameOf({ type, payload }: Frame): MessageName | undefined {
-    if (type === FRAME_TYPE.pages) return 'pages';
-    if (type === FRAME_TYPE.streamRoundEnd) return 'stream-round-end';
+  #sightOf({ type, aux, payload }: Frame): Sight | undefined {
+    const name = NAMED_FRAMES.get(type);
+    if (name !== undefined) return { name, round: aux, purpose: undefined };
     if (!this.#isControl || type !== FRAME_TYPE.control) return undefined;
-    return this.#sender === 'source'
-      ? decodeSourceMessage(payload).type
-      : decodeDestinationMessage(payload).type;
+    const message =
+      this.#sender === 'source' ? decodeSourceMessage(payload) : decodeDestinationMessage(payload);
+    return {
+      name: message.type,
+      round: 'round' in message ? message.round : undefined,
+      purpose: message.type === 'hello' ? message.purpose : undefined,
+    };
   }
 }
 

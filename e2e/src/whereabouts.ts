@@ -8,15 +8,26 @@ import type { Rig } from './rig.ts';
 /** The guest's two instances, as the log names them. */
 export type Instance = 'source' | 'destination';
 
+/** All that is asked of a rig here. Command lines of the guest's processes name the directory. */
+export type Site = Pick<Rig, 'directory' | 'workload'>;
+
+/** How the destination names the shell that waits to become the guest. */
+const WAITING_SHELL = 'pageferry-guest';
+
 /** Sides of the guest's processes that are not stopped; exactly one when all is well. */
-export function runningGuests(rig: Rig): readonly Instance[] {
-  return guestProcesses(rig)
-    .filter(({ state }) => state !== 'T' && state !== 't')
-    .map(({ instance }) => instance);
+export function runningGuests(rig: Site): readonly Instance[] {
+  return runningGuestProcesses(rig).map(({ instance }) => instance);
+}
+
+/** As above, with the processes' ids. A shell that waits to become the guest is none, whatever its state. */
+export function runningGuestProcesses(
+  rig: Site,
+): readonly { readonly instance: Instance; readonly pid: number }[] {
+  return guestProcesses(rig).filter(({ state, isWaiting }) => state !== 'T' && state !== 't' && !isWaiting);
 }
 
 /** Resolves when the instance has done another operation. */
-export async function untilItWritesAt(rig: Rig, instance: Instance): Promise<void> {
+export async function untilItWritesAt(rig: Site, instance: Instance): Promise<void> {
   const before = rig.workload.operationCountOf(instance);
   await eventually(`an operation of the guest at the ${instance}`, () =>
     rig.workload.operationCountOf(instance) > before ? true : undefined,
@@ -24,7 +35,7 @@ export async function untilItWritesAt(rig: Rig, instance: Instance): Promise<voi
 }
 
 /** In words what is wrong with a guest that runs at this side and nowhere else; empty if nothing is. */
-export async function findStrayGuests(rig: Rig, instance: Instance): Promise<readonly string[]> {
+export async function findStrayGuests(rig: Site, instance: Instance): Promise<readonly string[]> {
   const other = instance === 'source' ? 'destination' : 'source';
   await untilItWritesAt(rig, instance);
   const writtenElsewhere = rig.workload.operationCountOf(other);
@@ -39,26 +50,33 @@ export async function findStrayGuests(rig: Rig, instance: Instance): Promise<rea
 }
 
 /** Resolves when no process of a guest is left at the destination, not even a stopped one. */
-export async function untilNoGuestAtDestination(rig: Rig): Promise<void> {
+export async function untilNoGuestAtDestination(rig: Site): Promise<void> {
   await eventually('the end of what the destination prepared', () =>
     guestProcesses(rig).some(({ instance }) => instance === 'destination') ? undefined : true,
   );
 }
 
 /** Guards of the source's daemon: one that waits, or the one of the migration. */
-export function guardPids(rig: Rig): readonly number[] {
+export function guardPids(rig: Pick<Rig, 'source'>): readonly number[] {
   return processesNaming(rig.source.stateDirectory).filter((pid) =>
     commandLineOf(pid).some((argument) => argument.endsWith('/guard-main.js')),
   );
 }
 
+interface GuestProcess {
+  readonly instance: Instance;
+  readonly pid: number;
+  readonly state: string;
+  readonly isWaiting: boolean;
+}
+
 /** Both instances name themselves; so does the destination's while it still waits to be executed. */
-function guestProcesses(rig: Rig): { readonly instance: Instance; readonly state: string }[] {
+function guestProcesses(rig: Site): readonly GuestProcess[] {
   return processesNaming(rig.directory).flatMap((pid) => {
     const words = commandLineOf(pid);
     const instance = words[words.indexOf('--instance') + 1];
     const state = processState(pid);
     if ((instance !== 'source' && instance !== 'destination') || state === undefined) return [];
-    return [{ instance, state }];
+    return [{ instance, pid, state, isWaiting: words[3] === WAITING_SHELL }];
   });
 }

@@ -10,7 +10,10 @@ import {
   checkLog,
   lanesOf,
   replayAndCompare,
+  restoreImage,
   type InitialImage,
+  type Mismatches,
+  type Replay,
   type WorkloadPlan,
 } from '@pageferry/scripts';
 import {
@@ -89,12 +92,17 @@ export class Workload {
     );
   }
 
+  /** Why the instance at the destination did not begin: it found another memory than was left. */
+  get destinationFailure(): string | undefined {
+    return this.#lines().find((line) => line.startsWith('destination failed'));
+  }
+
   /** Resolves when the instance at the destination has begun to write. */
   async untilItWritesAtDestination(): Promise<void> {
     await eventually(
       'an operation of the guest at the destination',
       () => {
-        const failure = this.#lines().find((line) => line.startsWith('destination failed'));
+        const failure = this.destinationFailure;
         if (failure !== undefined) throw new Error(failure);
         return this.operationCountOf('destination') > 0 ? true : undefined;
       },
@@ -120,11 +128,31 @@ export class Workload {
    * In words what is wrong; empty if nothing is.
    */
   async findProblems(imagePath: string): Promise<readonly string[]> {
-    const report = await checkLog(this.logPath);
-    const lanes = lanesOf(this.#plan);
-    const { lastOperations } = report;
-    const mismatches = replayAndCompare(imagePath, { initial: this.#initial, lanes, lastOperations });
-    return [...report.problems, ...mismatches.map(({ page, reason }) => `page ${page}: ${reason}`)];
+    const mismatches = await this.findMismatches(imagePath);
+    return [
+      ...(await this.findLogProblems()),
+      ...mismatches.map(({ page, reason }) => `page ${page}: ${reason}`),
+    ];
+  }
+
+  /** What is wrong with the log: doubles, operations that are missing, an instance that found a wrong image. */
+  async findLogProblems(): Promise<readonly string[]> {
+    return (await checkLog(this.logPath)).problems;
+  }
+
+  /** Pages of a guest that is stopped or has ended which are not what the log says. */
+  async findMismatches(imagePath: string): Promise<Mismatches> {
+    return replayAndCompare(imagePath, await this.#replay());
+  }
+
+  /** Gives a stopped guest its memory back, after the file was damaged from outside. */
+  async restore(imagePath: string): Promise<void> {
+    restoreImage(imagePath, await this.#replay());
+  }
+
+  async #replay(): Promise<Replay> {
+    const { lastOperations } = await checkLog(this.logPath);
+    return { initial: this.#initial, lanes: lanesOf(this.#plan), lastOperations };
   }
 
   get #plan(): WorkloadPlan {

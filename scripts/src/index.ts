@@ -8,7 +8,7 @@ export type { InitialImage } from './workload/initial-image.ts';
 export { lanesOf } from './workload/lane.ts';
 export type { Lane, LaneName, PageRange, WorkloadPlan } from './workload/lane.ts';
 export { readLastOperations } from './workload/operation-log.ts';
-export { replayAndCompare } from './workload/replay.ts';
+export { replayAndCompare, restoreImage } from './workload/replay.ts';
 export type { Mismatches, Replay } from './workload/replay.ts';
 export { mix } from './workload/random.ts';
 export { readCounter } from './workload/writer.ts';

@@ -72,6 +72,11 @@ export class Daemon {
     return this.#child.pid;
   }
 
+  /** False before its start, after its end, and when it has ended by itself. */
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exit === undefined;
+  }
+
   /** Log lines of all its lives. */
   get lines(): readonly string[] {
     return [...this.#earlierLines, ...(this.#child?.lines ?? [])];

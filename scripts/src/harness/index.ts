@@ -3,5 +3,6 @@ export * from './api.ts';
 export * from './capture-relay.ts';
 export * from './child.ts';
 export * from './daemons.ts';
+export * from './error-code.ts';
 export * from './processes.ts';
 export * from './wait.ts';

@@ -1,6 +1,6 @@
 // The outside oracle: what an image must hold after given operations, worked out from the seeds alone, page by page.
 // Invariant: only the page of the operation after the last logged one may be anything between before and after it.
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { decodeHeader, encodeHeader } from './header.ts';
 import { PAGE_BYTES, fillInitialPage } from './initial-image.ts';
 import type { InitialImage } from './initial-image.ts';
@@ -27,6 +27,24 @@ export function replayAndCompare(imagePath: string, replay: Replay, pages?: read
     if (foundBytes !== sizeBytes)
       throw new Error(`the image has ${foundBytes} bytes, expected are ${sizeBytes}`);
     return comparePages(file, new Replayer(replay, pages), pages ?? allPages(sizeBytes));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Makes the file what the replay says, in place, for a stopped guest whose image was damaged from outside. The operation
+ * after the last one of each lane is done too: the guest may have done it without having logged it, and does it again
+ * if it has not.
+ */
+export function restoreImage(imagePath: string, replay: Replay): void {
+  const next = new Map(replay.lanes.map(({ name }) => [name, (replay.lastOperations.get(name) ?? 0) + 1]));
+  const replayer = new Replayer({ ...replay, lastOperations: next });
+  const file = openSync(imagePath, 'r+');
+  try {
+    ftruncateSync(file, replay.initial.sizeBytes);
+    for (const page of allPages(replay.initial.sizeBytes))
+      writeSync(file, replayer.expectedPage(page), 0, PAGE_BYTES, page * PAGE_BYTES);
   } finally {
     closeSync(file);
   }
@@ -68,17 +86,30 @@ class Replayer {
     }
   }
 
+  /** The page after the last operations, header included; valid until the next call. */
+  expectedPage(page: number): Buffer {
+    this.#replayPage(page);
+    const lane = this.#replay.lanes.find((candidate) => candidate.headerPage === page);
+    if (lane !== undefined)
+      this.#expected.set(encodeHeader(lane, this.#replay.lastOperations.get(lane.name) ?? 0));
+    return this.#expected;
+  }
+
   /** Why the page is wrong, or `null`. */
   compare(page: number, found: Buffer): string | null {
-    fillInitialPage(this.#words, this.#replay.initial, page);
-    for (const { lane, operation } of this.#operations.get(page) ?? [])
-      for (const write of lane.writesOf(operation)) this.#expected.set(write.bytes, write.offsetBytes);
+    this.#replayPage(page);
     const lane = this.#replay.lanes.find((candidate) => candidate.headerPage === page);
     if (lane !== undefined) return this.#compareHeader(lane, found);
     if (found.equals(this.#expected) || this.#isHalfDone(page, found)) return null;
     const touched = this.#operations.get(page)?.at(-1);
     const history = touched ? `last written by ${touched.lane.name} ${touched.operation}` : 'never written';
     return `${history}; differs at byte ${firstDifference(found, this.#expected)}`;
+  }
+
+  #replayPage(page: number): void {
+    fillInitialPage(this.#words, this.#replay.initial, page);
+    for (const { lane, operation } of this.#operations.get(page) ?? [])
+      for (const write of lane.writesOf(operation)) this.#expected.set(write.bytes, write.offsetBytes);
   }
 
   /** The header is written after the operation and before the log's line, so it may be one ahead of the log. */

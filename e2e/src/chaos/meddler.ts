@@ -4,7 +4,7 @@
  */
 import type { MigrationStatus } from '@pageferry/protocol';
 import { eventually, type ApiClient } from '@pageferry/scripts/harness';
-import type { Change } from './random-plan.ts';
+import type { Change } from './plan.ts';
 
 export class Meddler {
   readonly #source: ApiClient;
