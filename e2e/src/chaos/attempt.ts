@@ -9,6 +9,7 @@ import { Meddler } from './meddler.ts';
 import { PRE_SWITCHOVER, type Moment } from './moment.ts';
 import type { Side } from '../daemon-pair.ts';
 import type { Parties } from './parties.ts';
+import type { ChaosPlan } from './plan.ts';
 import { Striker, type HasHappened } from './strike.ts';
 
 /** A restarted daemon is waited for this much longer where restarts are late. */
@@ -107,7 +108,7 @@ export class Attempt {
   }
 
   async #befall(moment: Moment, hold: Hold | undefined): Promise<void> {
-    const { pair, plan, damage } = this.#parties;
+    const { pair, plan, damage, workload } = this.#parties;
     const striker = new Striker(pair, plan, damage);
     if (!moment.isHeld) hold?.release();
     await pause(moment.strikeAfterMs);
@@ -120,6 +121,7 @@ export class Attempt {
       this.#hasStruckAgain = await striker.strike(plan.second.fault);
     }
     if (plan.restart === 'late') await pause(LATE_MS);
+    if (isLeftToGuard(plan, moment)) await workload.untilItWrites();
     await this.#restart();
   }
 
@@ -128,4 +130,11 @@ export class Attempt {
     const order: readonly Side[] = plan.isSourceFirst ? ['source', 'destination'] : ['destination', 'source'];
     await pair.startWhatIsDown(order, async () => plan.restart === 'late' && pause(LATE_MS));
   }
+}
+
+/** Whether the guest has nobody but the guard, which lets it run: its daemon is dead, and was not to commit. */
+function isLeftToGuard({ fault, second, restart }: ChaosPlan, { phase, isHeld }: Moment): boolean {
+  const isGuardThere = second?.fault !== 'kill-guard';
+  const isBeforeCommit = isHeld && phase !== 'commit' && phase !== 'running';
+  return fault === 'kill-source-daemon' && restart !== 'at-once' && isGuardThere && isBeforeCommit;
 }

@@ -27,6 +27,8 @@ export const FAULT_PHASES = {
   none: [],
   'kill-source-daemon': PHASES,
   'kill-destination-daemon': PHASES,
+  'stop-source-daemon': PHASES,
+  'stop-destination-daemon': PHASES,
   'kill-source-engine': [...WITH_ENGINES, 'ready', 'commit'],
   'kill-destination-engine': WITH_ENGINES,
   'kill-guard': PHASES,
@@ -59,6 +61,8 @@ export const FAULTS = Object.keys(FAULT_PHASES).filter((name): name is FaultName
 export const SECOND_FAULTS = [
   'kill-source-daemon',
   'kill-destination-daemon',
+  'stop-source-daemon',
+  'stop-destination-daemon',
   'kill-source-engine',
   'kill-destination-engine',
   'kill-guard',

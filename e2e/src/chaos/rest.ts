@@ -1,12 +1,13 @@
 /** Waits until both sides of a migration have come to rest after a fault; where they do not, the operator steps in. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { MigrationStatus } from '@pageferry/protocol';
-import { RefusedError } from '@pageferry/scripts/harness';
+import type { MigrationStatus, StatusWord } from '@pageferry/protocol';
+import { eventually, RefusedError } from '@pageferry/scripts/harness';
 import type { DaemonPair } from '../daemon-pair.ts';
 
 /** Longer than every time-out of a run together. */
 const PATIENCE_MS = 20_000;
 const POLL_MS = 10;
+const OVER: ReadonlySet<StatusWord> = new Set(['none', 'completed', 'failed', 'cancelled']);
 
 export interface Rest {
   readonly source: MigrationStatus;
@@ -26,6 +27,17 @@ export async function untilAtRest(pair: DaemonPair): Promise<Rest> {
   throw new Error(`no rest: ${stuckIn}, by hand: ${phasesOf(end)}`);
 }
 
+/** Resolves when the destination can be armed; where it still is, it is disarmed. */
+export async function untilDisarmed({ destination }: DaemonPair): Promise<void> {
+  await eventually('a destination that can be armed', async () => {
+    const { status, pageferry } = await destination.api.status();
+    if (OVER.has(status)) return true;
+    // A hello that was under way may come first.
+    if (pageferry.phase === 'armed') await unlessRefused(async () => destination.api.abort());
+    return undefined;
+  });
+}
+
 type Statuses = Pick<Rest, 'source' | 'destination'>;
 
 async function atRestWithin(pair: DaemonPair, patienceMs: number): Promise<Statuses> {
@@ -42,11 +54,7 @@ async function atRestWithin(pair: DaemonPair, patienceMs: number): Promise<Statu
 
 /** A destination that no source came to stays armed. */
 function isAtRest({ source, destination }: Statuses): boolean {
-  const over = ['none', 'completed', 'failed', 'cancelled'];
-  return (
-    over.includes(source.status) &&
-    (over.includes(destination.status) || destination.pageferry.phase === 'armed')
-  );
+  return OVER.has(source.status) && (OVER.has(destination.status) || destination.pageferry.phase === 'armed');
 }
 
 async function endByHand({ source, destination }: DaemonPair): Promise<void> {

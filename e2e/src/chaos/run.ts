@@ -13,7 +13,7 @@ import { findDifferences, findMoveProblems, siteOf } from './oracle.ts';
 import type { DaemonPair } from '../daemon-pair.ts';
 import { Parties } from './parties.ts';
 import type { ChaosPlan } from './plan.ts';
-import { untilAtRest, type Rest } from './rest.ts';
+import { untilAtRest, untilDisarmed, type Rest } from './rest.ts';
 import { DoubleWatch } from './watch.ts';
 import { WriteSamples } from '../write-samples.ts';
 
@@ -87,7 +87,8 @@ class ChaosRun {
     this.#samples = new WriteSamples(workload.logPath);
     this.#watch = new DoubleWatch(siteOf(this.#parties));
     const problems = await this.#suffer(this.#guest);
-    if (problems.length > 0) return problems;
+    if (problems.length > 0)
+      return [...problems, ...this.#watch.end(), ...(await workload.findLogProblems())];
     if (this.#status === undefined) await this.#retry(this.#guest);
     const moved = await this.#judge(this.#guest);
     await pair.untilNothingIsLeftBehind();
@@ -148,7 +149,7 @@ class ChaosRun {
   /** The guest has stayed: it moves now. @throws Error if it does not */
   async #retry(guest: Child): Promise<void> {
     const { pair, workload } = this.#parties;
-    if (this.#rest?.destination.pageferry.phase === 'armed') await pair.destination.api.abort();
+    await untilDisarmed(pair);
     await workload.untilItWrites();
     this.#hasRetried = true;
     const isNewFile = !this.#parties.hasDestinationFile;

@@ -44,9 +44,13 @@ export class Striker {
     const { aim, initial, moment } = this.#plan;
     switch (fault) {
       case 'kill-source-daemon':
-        return this.#killDaemon('source');
+        return this.#endDaemon('source', 'kill');
       case 'kill-destination-daemon':
-        return this.#killDaemon('destination');
+        return this.#endDaemon('destination', 'kill');
+      case 'stop-source-daemon':
+        return this.#endDaemon('source', 'stop');
+      case 'stop-destination-daemon':
+        return this.#endDaemon('destination', 'stop');
       case 'kill-source-engine':
         return this.#killEngine('source');
       case 'kill-destination-engine':
@@ -96,9 +100,11 @@ export class Striker {
     }
   }
 
-  async #killDaemon(side: Side): Promise<boolean> {
+  async #endDaemon(side: Side, how: 'kill' | 'stop'): Promise<boolean> {
     if (!this.#pair[side].isRunning) return false;
-    await this.#pair[side].kill();
+    const exit = await this.#pair[side][how]();
+    if (how === 'stop' && exit?.code !== 0)
+      throw new Error(`the ${side} daemon was asked to end: ${JSON.stringify(exit)}`);
     return true;
   }
 
