@@ -29,10 +29,6 @@ void t.test('every fault comes in each of its phases and in no other', (t) => {
 });
 
 void t.test('plans can be carried out', (t) => {
-  const isPossible = ({ parameters, initial, second, moment }: ChaosPlan): boolean =>
-    parameters['min-rounds'] <= parameters['max-rounds'] &&
-    initial.sizeBytes % 4096 === 0 &&
-    (moment !== undefined || second === undefined);
   t.same(
     plans.filter((plan) => !isPossible(plan)),
     [],
@@ -66,3 +62,11 @@ void t.test('mistakes at the command line', (t) => {
   for (const args of rows) t.throws(() => parseCommandLine(args), args.join(' '));
   t.end();
 });
+
+function isPossible({ parameters, initial, second, moment }: ChaosPlan): boolean {
+  return (
+    parameters['min-rounds'] <= parameters['max-rounds'] &&
+    initial.sizeBytes % 4096 === 0 &&
+    (moment !== undefined || second === undefined)
+  );
+}
