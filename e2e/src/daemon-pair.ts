@@ -84,6 +84,13 @@ export class DaemonPair {
     }
   }
 
+  /** Engines of a daemon that lives: the one at work, and the one that waits. */
+  enginePids(side: Side): readonly number[] {
+    return this.#engines()
+      .filter(({ daemon }) => daemon === this[side].pid)
+      .map(({ pid }) => pid);
+  }
+
   /** Resolves when every engine and guard belongs to a daemon that lives, and none has more than the one that waits. */
   async untilNothingIsLeftBehind(): Promise<void> {
     await eventually(
@@ -104,11 +111,8 @@ export class DaemonPair {
 
   #findLeftBehind(): readonly string[] {
     const living = new Set([this.source.pid, this.destination.pid]);
-    const engines = processesNaming(ENGINE_PROGRAM)
-      .map((pid) => ({ pid, daemon: Number(commandLineOf(pid)[2]) }))
-      .filter(({ daemon }) => this.#daemonPids.has(daemon));
     const seen = new Set<number>();
-    const surplus = engines.filter(({ daemon }) => {
+    const surplus = this.#engines().filter(({ daemon }) => {
       const isFirst = living.has(daemon) && !seen.has(daemon);
       seen.add(daemon);
       return !isFirst;
@@ -118,5 +122,12 @@ export class DaemonPair {
       ...surplus.map(({ pid, daemon }) => `engine ${pid} of daemon ${daemon}`),
       ...(guards.length > 1 ? [`guards ${guards.join(', ')}`] : []),
     ];
+  }
+
+  /** An engine's first argument is its daemon. */
+  #engines(): readonly { readonly pid: number; readonly daemon: number }[] {
+    return processesNaming(ENGINE_PROGRAM)
+      .map((pid) => ({ pid, daemon: Number(commandLineOf(pid)[2]) }))
+      .filter(({ daemon }) => this.#daemonPids.has(daemon));
   }
 }

@@ -12,17 +12,20 @@ import type { ChaosPlan } from './plan.ts';
 
 /** Every run's; a stall is shorter or longer than this. */
 export const PING_TIMEOUT_MS = 1000;
-const LINK_PARAMETERS = {
+/** Under a fault, so that a run takes seconds. */
+const QUICK_TIMES = {
   'ping-interval': 200,
   'ping-timeout': PING_TIMEOUT_MS,
   'hello-timeout': 1500,
 } as const;
-const SOURCE_PARAMETERS = {
-  ...LINK_PARAMETERS,
-  'connect-timeout': 1500,
-  'switchover-timeout': 4000,
-  'on-no-convergence': 'switchover',
+/** Where nothing goes wrong, so that a busy machine is no fault. */
+const PATIENT_TIMES = {
+  'ping-interval': 1000,
+  'ping-timeout': 30_000,
+  'hello-timeout': 30_000,
 } as const;
+const QUICK_SOURCE_TIMES = { 'connect-timeout': 1500, 'switchover-timeout': 4000 } as const;
+const PATIENT_SOURCE_TIMES = { 'connect-timeout': 30_000, 'switchover-timeout': 60_000 } as const;
 /** Accepted as soon as the daemons can go on after a cut. */
 const RECONNECT_LIMIT = givenParameters.shape['reconnect-limit'].safeParse(5);
 
@@ -71,15 +74,19 @@ export class Parties {
     return existsSync(this.destinationImage);
   }
 
-  /** Arms the destination for the guest; resolves with the request that moves it, through the proxy. */
-  async arm(pid: number, isNewFile: boolean): Promise<MigrateRequest> {
+  /**
+   * Arms the destination for the guest; resolves with the request that moves it, through the proxy. `isCalm`: nothing is
+   * going to befall it.
+   */
+  async arm(pid: number, isNewFile: boolean, isCalm: boolean): Promise<MigrateRequest> {
     const { pair, plan } = this;
+    const times = isCalm ? PATIENT_TIMES : QUICK_TIMES;
     const { uri, token } = await pair.destination.api.incoming({
       listen: 'tcp:127.0.0.1:0',
       blocks: [{ id: BLOCK_ID, path: this.destinationImage, create: isNewFile }],
       guest: { type: 'process', command: GUEST_COMMAND },
       'xbzrle-cache-size': plan.cacheCeilingBytes,
-      parameters: LINK_PARAMETERS,
+      parameters: times,
     });
     pair.proxy.forwardTo(uri);
     const mayResume = plan.mayResume && RECONNECT_LIMIT.success;
@@ -91,7 +98,9 @@ export class Parties {
       capabilities: { xbzrle: plan.xbzrle, 'pause-before-switchover': plan.pauseBeforeSwitchover },
       parameters: {
         ...plan.parameters,
-        ...SOURCE_PARAMETERS,
+        ...times,
+        ...(isCalm ? PATIENT_SOURCE_TIMES : QUICK_SOURCE_TIMES),
+        'on-no-convergence': 'switchover',
         ...(mayResume ? { 'reconnect-limit': RECONNECT_LIMIT.data } : {}),
       },
     };
@@ -103,6 +112,7 @@ export class Parties {
       listen: 'tcp:127.0.0.1:0',
       blocks: [{ id: BLOCK_ID, path: destinationImage, create: true }],
       guest: { type: 'none' },
+      parameters: PATIENT_TIMES,
     });
     this.pair.proxy.forwardTo(uri);
     return {
@@ -110,6 +120,7 @@ export class Parties {
       token,
       blocks: [{ id: BLOCK_ID, path: this.sourceImage }],
       guest: { type: 'none' },
+      parameters: { ...PATIENT_TIMES, ...PATIENT_SOURCE_TIMES },
     };
   }
 

@@ -5,7 +5,7 @@ import { eventually, RefusedError } from '@pageferry/scripts/harness';
 import type { DaemonPair } from '../daemon-pair.ts';
 
 /** Longer than every time-out of a run together. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 30_000;
 const POLL_MS = 10;
 const OVER: ReadonlySet<StatusWord> = new Set(['none', 'completed', 'failed', 'cancelled']);
 

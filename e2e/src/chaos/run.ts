@@ -125,7 +125,7 @@ class ChaosRun {
     const { proxy } = pair;
     const resumesBefore = proxy.resumeCount;
     const earlierId = (await pair.source.api.status()).pageferry['migration-id'];
-    const request = await this.#parties.arm(guest.pid, plan.oldFile === 'absent');
+    const request = await this.#parties.arm(guest.pid, plan.oldFile === 'absent', plan.moment === undefined);
     this.#attempt = new Attempt(this.#parties, request);
     const refusal = await this.#attempt.carryOut();
     const rest = await untilAtRest(pair);
@@ -153,7 +153,7 @@ class ChaosRun {
     await workload.untilItWrites();
     this.#hasRetried = true;
     const isNewFile = !this.#parties.hasDestinationFile;
-    await pair.source.api.migrate(await this.#parties.arm(guest.pid, isNewFile));
+    await pair.source.api.migrate(await this.#parties.arm(guest.pid, isNewFile, true));
     await pair.source.api.until('the end or the pause of the retry', ({ status }) =>
       ['pre-switchover', 'completed'].includes(status),
     );

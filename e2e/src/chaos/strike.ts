@@ -52,9 +52,9 @@ export class Striker {
       case 'stop-destination-daemon':
         return this.#endDaemon('destination', 'stop');
       case 'kill-source-engine':
-        return this.#killEngine('source');
+        return this.#killEngines('source');
       case 'kill-destination-engine':
-        return this.#killEngine('destination');
+        return this.#killEngines('destination');
       case 'kill-guard':
         return kill(guardPids(this.#pair));
       case 'cut-all':
@@ -108,10 +108,9 @@ export class Striker {
     return true;
   }
 
-  async #killEngine(side: Side): Promise<boolean> {
-    if (!this.#pair[side].isRunning) return false;
-    const { pageferry } = await this.#pair[side].api.status();
-    return kill(pageferry.engine === undefined ? [] : [pageferry.engine.pid]);
+  /** The one that waits too: in setup the status does not tell them apart yet. */
+  async #killEngines(side: Side): Promise<boolean> {
+    return this.#pair[side].isRunning && kill(this.#pair.enginePids(side));
   }
 
   /** False where the daemon says that it is too late, or too early. */
