@@ -56,6 +56,13 @@ export async function untilNoGuestAtDestination(rig: Site): Promise<void> {
   );
 }
 
+/** Processes of the guest at this side, running or stopped. */
+export function guestPids(rig: Site, instance: Instance): readonly number[] {
+  return guestProcesses(rig)
+    .filter((guest) => guest.instance === instance)
+    .map(({ pid }) => pid);
+}
+
 /** Guards of the source's daemon: one that waits, or the one of the migration. */
 export function guardPids(rig: Pick<Rig, 'source'>): readonly number[] {
   return processesNaming(rig.source.stateDirectory).filter((pid) =>

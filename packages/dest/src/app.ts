@@ -18,6 +18,7 @@ export function destinationApp(
   implement(app, 'setCacheSize', (body) => daemon.setCacheSize(body['cache-size']));
   implement(app, 'parameters', () => daemon.parameters());
   implement(app, 'abort', (body) => daemon.abort(body['migration-id']));
+  implement(app, 'takeover', (body) => daemon.takeOver(body['migration-id']));
   implement(app, 'metrics', () => metricsText(daemon.status(), options.version));
   return app;
 }

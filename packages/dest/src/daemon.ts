@@ -138,6 +138,19 @@ export class DestinationDaemon {
     return incoming.id === undefined ? {} : { 'migration-id': incoming.id };
   }
 
+  /** @throws ProblemError migration-unknown, nothing-to-take-over, peer-connected, journal-failed, guest-failed */
+  async takeOver(id: string): Promise<{ 'migration-id': string }> {
+    const session = this.#incoming?.session;
+    if (session === undefined || this.#incoming?.id !== id) {
+      const known = this.#incoming?.id ?? 'none';
+      throw new ProblemError('migration-unknown', `The incoming migration is ${known}, not ${id}`, {
+        peer: 'destination',
+      });
+    }
+    await session.takeOver();
+    return { 'migration-id': id };
+  }
+
   /** Ends in good order; a prepared guest waits, stopped, for this daemon's next life. */
   async shutDown(): Promise<void> {
     this.#isEnding = true;

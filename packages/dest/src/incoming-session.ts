@@ -28,6 +28,7 @@ import type { Logger } from 'pino';
 import { Ownership } from './ownership.ts';
 import type { Receiving } from './receiving.ts';
 import type { DestinationLink, FromSource } from './session.ts';
+import { checkTakenOver, checkTakeover } from './takeover.ts';
 
 /** The key and the ids by which later connections prove themselves. */
 export interface SessionFacts {
@@ -77,6 +78,11 @@ export class IncomingSession {
   /** What is odd about a guest that runs. */
   get note(): string | null {
     return this.#ownership.note;
+  }
+
+  /** Whether the source is connected. */
+  get isConnected(): boolean {
+    return this.#ownership.link !== undefined;
   }
 
   /** Carries out the first step. */
@@ -154,6 +160,17 @@ export class IncomingSession {
     throw new ProblemError('past-point-of-no-return', `The guest is ${state.phase} here`, {
       peer: 'destination',
     });
+  }
+
+  /**
+   * The operator's word that the source is gone for good and runs no guest: what was prepared is started. Resolves when
+   * the guest runs, or was ordered to; again, if it was already.
+   * @throws ProblemError nothing-to-take-over, peer-connected, journal-failed, guest-failed
+   */
+  async takeOver(): Promise<void> {
+    checkTakeover(this.state, this.isConnected);
+    this.#logger.warn('taken over by the operator: the source is said to be gone for good');
+    checkTakenOver(await this.#ownership.deliver({ type: 'operator-takeover' }));
   }
 
   /** The ceiling of the source's cache. */

@@ -273,7 +273,7 @@ export class Incoming {
       const settled = this.#context.settled.find(hello.sessionId);
       if (settled !== undefined) {
         welcomeSettled(link, hello, version, settled, this.#context.parameters);
-        this.#asking.set(link, settled);
+        this.#asking.set(link, { ...settled, epoch: hello.epoch });
         return;
       }
       throw new ProblemError('migration-unknown', 'That session is not known here', { peer: 'destination' });

@@ -11,20 +11,20 @@ export function welcomeSettled(
   answer: SettledAnswer,
   parameters: IncomingParameters,
 ): void {
-  const { epoch, phase, reason } = answer;
+  const { phase, reason } = answer;
   const sessionKey = Buffer.from(answer.sessionKey, 'hex');
   checkProof(
     hello.proof,
     resolveProof({ sessionKey, sessionId: hello.sessionId, epoch: hello.epoch }),
     'hello',
   );
-  link.accept(epoch);
+  link.accept(hello.epoch);
   const why = reason === undefined ? {} : { reason };
-  link.send({ type: 'welcome', purpose: 'resolve', version, phase, ...why }, epoch);
-  link.startPings(epoch, parameters['ping-interval'], parameters['ping-timeout']);
+  link.send({ type: 'welcome', purpose: 'resolve', version, phase, ...why }, hello.epoch);
+  link.startPings(hello.epoch, parameters['ping-interval'], parameters['ping-timeout']);
 }
 
-/** Says what the session came to. */
+/** Says what the session came to. `epoch`: that of the question; whatever it is, it is over. */
 export function answerSettled(link: DestinationLink, { epoch, phase, reason }: SettledAnswer): void {
   if (phase === 'running') link.send({ type: 'running' }, epoch);
   else link.send({ type: phase, reason: reason ?? '' }, epoch);

@@ -77,9 +77,10 @@ function phaseOf(incoming: Incoming): Phase {
       return isCancelled ? 'cancelled' : 'failed';
     case 'receiving':
     case 'preparing':
-    case 'prepared':
     case 'starting':
       return state.phase;
+    case 'prepared':
+      return incoming.session?.isConnected === true ? 'prepared' : 'awaiting-source';
     case 'running':
       return 'completed';
     case 'destroying':

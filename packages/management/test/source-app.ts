@@ -67,6 +67,10 @@ export function makeSourceApp(
     bodies.push(body);
     return {};
   });
+  implement(app, 'takeover', (body) => {
+    bodies.push(body);
+    return {};
+  });
   implement(app, 'metrics', () => metricsText(IDLE, '1.2.3'));
   return { app, bodies };
 }

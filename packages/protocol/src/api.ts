@@ -178,6 +178,13 @@ export type CurrentMigrationBody = z.output<typeof currentMigrationBody>;
 export const abortBody = z.strictObject({ 'migration-id': z.uuid().optional() });
 export type AbortBody = z.output<typeof abortBody>;
 
+/**
+ * POST /takeover: the operator's word that the peer is gone for good and runs no guest. It names the migration, so that
+ * no other one is taken over by mistake.
+ */
+export const takeoverBody = z.strictObject({ 'migration-id': z.uuid() });
+export type TakeoverBody = z.output<typeof takeoverBody>;
+
 export const acceptedAnswer = z.object({ 'migration-id': z.uuid().optional() });
 export type AcceptedAnswer = z.output<typeof acceptedAnswer>;
 

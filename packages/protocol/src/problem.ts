@@ -81,6 +81,7 @@ export const problems = {
     title: 'There is no guest to take over',
     retryable: false,
   },
+  'peer-connected': { status: 409, title: 'The peer is connected', retryable: true },
   'taken-over': { status: 409, title: 'The operator took the guest over', retryable: false },
   'two-owners': { status: 409, title: 'Both sides say that they own the guest', retryable: false },
   'not-in-pre-switchover': { status: 409, title: 'The migration is not in pre-switchover', retryable: false },

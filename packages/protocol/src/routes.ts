@@ -15,6 +15,7 @@ import {
   migrateBody,
   parametersAnswer,
   parametersBody,
+  takeoverBody,
 } from './api.ts';
 import type { Side } from './parameters.ts';
 import { migrationStatus } from './status.ts';
@@ -130,6 +131,16 @@ export const routes = {
     summary: 'Give up an incoming migration whose source is gone for good',
     body: abortBody,
     isBodyOptional: true,
+    response: acceptedAnswer,
+  },
+  takeover: {
+    ...acting,
+    status: 200,
+    url: '/takeover',
+    on: both,
+    summary: 'Run the guest on this side: the peer is gone for good and fenced',
+    body: takeoverBody,
+    isBodyOptional: false,
     response: acceptedAnswer,
   },
   metrics: { ...reading, url: '/metrics', on: both, summary: 'Prometheus text exposition', response: null },

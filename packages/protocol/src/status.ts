@@ -43,6 +43,8 @@ export const phase = z.enum([
   'preparing',
   /** Destination: `ready` was sent; only commit or abort end it. */
   'prepared',
+  /** Destination, prepared: the source is not connected. */
+  'awaiting-source',
   /** Source: past the point of no return, waits for `running`. */
   'committed',
   /** Source, committed: the link is down, it connects and asks again. */
@@ -73,6 +75,7 @@ export const phaseStatus: Readonly<Record<Phase, StatusWord>> = {
   handover: 'device',
   preparing: 'device',
   prepared: 'device',
+  'awaiting-source': 'device',
   committed: 'device',
   reconnecting: 'device',
   starting: 'device',

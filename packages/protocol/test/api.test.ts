@@ -13,6 +13,7 @@ import {
   parseBody,
   problemName,
   ProblemError,
+  takeoverBody,
 } from '../src/index.ts';
 
 const BLOCK = { id: 'pc.ram', path: '/dev/shm/a.ram' };
@@ -149,16 +150,19 @@ const wrongIncoming: readonly Wrong[] = [
   ['QEMU guest', { ...INCOMING, guest: { type: 'qemu' } }, 'unsupported-field', ['guest.type']],
 ];
 
+const UUID = { 'migration-id': '01020304-0506-4708-890a-0b0c0d0e0f10' };
 const ID = { 'migration-id': 'not-a-uuid' };
 
 await t.test('wrong bodies', async (t) => {
-  t.plan(wrongMigrate.length + wrongIncoming.length + 4);
+  t.plan(wrongMigrate.length + wrongIncoming.length + 6);
   for (const wrong of wrongMigrate) check(migrateBody, wrong);
   for (const wrong of wrongIncoming) check(incomingBody, wrong);
   check(cacheSizeBody, ['cache size', { 'cache-size': 3 }, 'invalid-body', ['cache-size']]);
   check(cacheSizeBody, ['no cache size', {}, 'invalid-body', ['cache-size'], /is required/]);
   check(currentMigrationBody, ['cancel what', ID, 'invalid-body', ['migration-id']]);
   check(abortBody, ['abort what', ID, 'invalid-body', ['migration-id']]);
+  check(takeoverBody, ['take over what', {}, 'invalid-body', ['migration-id'], /is required/]);
+  check(takeoverBody, ['take over by force', { ...UUID, force: true }, 'invalid-body', ['force']]);
 
   function check(schema: Parameters<typeof parseBody>[0], [what, body, name, paths, message]: Wrong): void {
     try {

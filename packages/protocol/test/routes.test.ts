@@ -16,8 +16,11 @@ const COMMON = [
 ];
 
 const bySide: readonly (readonly [side: Side, calls: readonly string[]])[] = [
-  ['source', [...COMMON, 'PATCH /parameters', 'POST /cancel', 'POST /continue', 'POST /migrate']],
-  ['destination', [...COMMON, 'POST /abort', 'POST /incoming']],
+  [
+    'source',
+    [...COMMON, 'PATCH /parameters', 'POST /cancel', 'POST /continue', 'POST /migrate', 'POST /takeover'],
+  ],
+  ['destination', [...COMMON, 'POST /abort', 'POST /incoming', 'POST /takeover']],
 ];
 
 await t.test('calls', async (t) => {

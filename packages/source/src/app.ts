@@ -20,6 +20,7 @@ export function sourceApp(
   implement(app, 'setParameters', (body) => daemon.setParameters(body));
   implement(app, 'cancel', (body) => daemon.cancel(body['migration-id']));
   implement(app, 'continue', (body) => daemon.continue(body['migration-id']));
+  implement(app, 'takeover', (body) => daemon.takeOver(body['migration-id']));
   implement(app, 'metrics', () => metricsText(daemon.status(), options.version));
   return app;
 }

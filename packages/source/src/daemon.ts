@@ -32,6 +32,7 @@ import { Settings } from './settings.ts';
 import type { SetupContext } from './setup.ts';
 import { IDLE_STATUS, sourceStatus } from './status.ts';
 import { recoveredStatus } from './recovered-status.ts';
+import { checkSettled, takeOver } from './takeover.ts';
 
 const GUARD_ENTRY = fileURLToPath(new URL('./guard-main.js', import.meta.url));
 
@@ -201,6 +202,20 @@ export class SourceDaemon {
     if (migration === undefined) throw new ProblemError('not-in-pre-switchover', 'No migration is running');
     this.#named(id).continue();
     return { 'migration-id': migration.id };
+  }
+
+  /** @throws ProblemError migration-unknown, nothing-to-take-over, past-point-of-no-return, peer-connected, journal-failed */
+  async takeOver(id: string): Promise<{ 'migration-id': string }> {
+    const migration = this.#pending ?? this.#current;
+    const { newest } = this.#options.journal;
+    const known = migration?.id ?? (newest === null ? 'none' : uuidOf(newest.session.sessionId));
+    if (id !== known) {
+      throw new ProblemError('migration-unknown', `The last migration is ${known}, not ${id}`);
+    }
+    if (migration !== undefined) await takeOver(migration.ownership);
+    else if (this.#recovered !== undefined) await takeOver(this.#recovered);
+    else checkSettled(newest);
+    return { 'migration-id': id };
   }
 
   /** Ends in good order: a guest that we paused runs again, unless it was committed away. */

@@ -1,6 +1,6 @@
 /** How a migration ends early, and why the guest is back in our hands, as the handover knows it. */
-import type { SourceState } from '@pageferry/handover';
-import { ProblemError } from '@pageferry/protocol';
+import type { Cause, SourceState } from '@pageferry/handover';
+import { describeProblem, ProblemError, type ProblemDetails } from '@pageferry/protocol';
 
 /** Cancelling and shutting down end a migration like a failure, under another name. */
 export class Cancelled extends ProblemError {
@@ -12,7 +12,11 @@ export class Cancelled extends ProblemError {
 /** The error of a state that the migration did not want. */
 export function ownershipFailure(state: SourceState): ProblemError {
   if (!('cause' in state)) return new ProblemError('internal', `the handover is in phase ${state.phase}`);
-  const { code, reason } = state.cause;
+  return causeFailure(state.cause);
+}
+
+/** Why a handover was rolled back, as a problem. */
+export function causeFailure({ code, reason }: Cause): ProblemError {
   switch (code) {
     case 'cancelled':
       return new Cancelled(reason);
@@ -32,4 +36,12 @@ export function ownershipFailure(state: SourceState): ProblemError {
 /** @throws ProblemError unless the handover is where it should be. */
 export function requirePhase(state: SourceState, phase: SourceState['phase']): void {
   if (state.phase !== phase) throw ownershipFailure(state);
+}
+
+/** What an operator must see before anything else. */
+export function twoOwners(reason: string): ProblemDetails {
+  return describeProblem('two-owners', reason, {
+    peer: 'source',
+    hint: 'End the guest on the side that was taken over by mistake; then POST /abort or a new migration goes on.',
+  });
 }

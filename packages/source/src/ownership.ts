@@ -64,6 +64,7 @@ export class Ownership {
   #link: SourceLink | undefined;
   #facts: HandoverFacts | undefined;
   #isReconnecting = false;
+  #conflict: string | undefined;
 
   constructor(options: OwnershipOptions) {
     this.#options = options;
@@ -87,6 +88,16 @@ export class Ownership {
   /** Whether the control link is down and being connected again. */
   get isReconnecting(): boolean {
     return this.#isReconnecting;
+  }
+
+  /** Whether the destination is connected. */
+  get isConnected(): boolean {
+    return this.#link !== undefined;
+  }
+
+  /** That both sides say that they own the guest, in words; only the operator can end it. */
+  get conflict(): string | undefined {
+    return this.#conflict;
   }
 
   /** Carries out the first step; without a link, connects if the handover needs its peer. */
@@ -231,6 +242,10 @@ export class Ownership {
       case 'trouble':
         logger.error({ reason: report.reason }, 'trouble in the handover; trying again');
         setTimeout(() => void this.deliver({ type: 'retry' }), RETRY_MS).unref();
+        break;
+      case 'two-owners':
+        this.#conflict = report.reason;
+        logger.error({ reason: report.reason }, 'two owners of one guest: end one of them');
         break;
       default:
         logger.warn({ report }, 'handover');

@@ -1,6 +1,7 @@
 /** GET /status after a restart, until the next migration: what the journal still knows of the last one. */
 import { sourceNeedsPeer, type Entry, type SourceRecord, type SourceState } from '@pageferry/handover';
-import { describeProblem, phaseStatus, type MigrationStatus, type Phase, uuidOf } from '@pageferry/protocol';
+import { phaseStatus, type MigrationStatus, type Phase, uuidOf } from '@pageferry/protocol';
+import { causeFailure, twoOwners } from './migration-errors.ts';
 import type { Ownership } from './ownership.ts';
 
 export function recoveredStatus(
@@ -9,12 +10,9 @@ export function recoveredStatus(
 ): MigrationStatus {
   const state: SourceRecord | SourceState = ownership?.state ?? entry.handover;
   const phase = phaseOf(state, ownership);
-  const reason = 'cause' in state ? state.cause.reason : undefined;
-  const isCancelled = 'cause' in state && state.cause.code === 'cancelled';
-  const problem =
-    reason === undefined
-      ? undefined
-      : describeProblem(isCancelled ? 'cancelled' : 'guest-failed', reason, { peer: 'source' });
+  const conflict = ownership?.conflict;
+  const cause = 'cause' in state ? causeFailure(state.cause).problem : undefined;
+  const problem = conflict === undefined ? cause : twoOwners(conflict);
   return {
     status: phaseStatus[phase],
     ...(problem === undefined ? {} : { 'error-desc': problem.detail }),

@@ -1,5 +1,6 @@
 /** GET /status of the source: a migration's facts in QMP's words. Pure: facts and the time in, answer out. */
 import { phaseStatus, type GuestStatus, type MigrationStatus, type Phase } from '@pageferry/protocol';
+import { twoOwners } from './migration-errors.ts';
 import type { Migration } from './migration.ts';
 import type { Prediction } from './convergence.ts';
 
@@ -20,7 +21,9 @@ export const IDLE_STATUS: MigrationStatus = {
 };
 
 export function sourceStatus(migration: Migration, nowMs: number): MigrationStatus {
-  const { statistics, settings, problem, outcome, rounds } = migration;
+  const { statistics, settings, outcome, rounds } = migration;
+  const conflict = migration.ownership?.conflict;
+  const problem = conflict === undefined ? migration.problem : twoOwners(conflict);
   const { decision } = rounds;
   const phase = phaseOf(migration);
   const endMs = migration.endedMs ?? nowMs;

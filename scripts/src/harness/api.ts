@@ -102,6 +102,10 @@ export class ApiClient {
     return this.#call(acceptedAnswer, 'POST', '/abort', id === undefined ? {} : { 'migration-id': id });
   }
 
+  async takeOver(id: string): Promise<AcceptedAnswer> {
+    return this.#call(acceptedAnswer, 'POST', '/takeover', { 'migration-id': id });
+  }
+
   async cacheSize(): Promise<CacheSizeAnswer> {
     return this.#call(cacheSizeAnswer, 'GET', '/cache-size');
   }
