@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { readSync, fstatSync, writeSync } from 'node:fs';
 import { PAGE_SIZE } from '@pageferry/xbzrle';
 import { checkPageRange, pageCountOf } from './block.ts';
-import { ioError, MemoryError } from './errors.ts';
+import { errnoOf, ioError, MemoryError } from './errors.ts';
 import type { FileCalls } from './file-calls.ts';
 import type { ImageHandle } from './image-file.ts';
 
@@ -48,14 +48,26 @@ export function writePages(image: ImageHandle, firstPage: number, bytes: Uint8Ar
   }
 }
 
-/** FileCalls.seekData on an image. Throws MemoryError `io`. */
+/** FileCalls.seekData on an image; where the file system has no holes, all is data. Throws MemoryError `io`. */
 export function seekData(image: ImageHandle, calls: FileCalls, offset: number): number {
-  return attempt('find data in', image, () => calls.seekData(image.fd, offset));
+  const answer = (): number => (offset < currentSizeBytes(image) ? offset : -1);
+  return attempt('find data in', image, () => orAllData(() => calls.seekData(image.fd, offset), answer));
 }
 
-/** FileCalls.seekHole on an image. Throws MemoryError `io`. */
+/** FileCalls.seekHole on an image; where the file system has no holes, its end is the first. Throws MemoryError `io`. */
 export function seekHole(image: ImageHandle, calls: FileCalls, offset: number): number {
-  return attempt('find holes in', image, () => calls.seekHole(image.fd, offset));
+  const answer = (): number => (offset < currentSizeBytes(image) ? currentSizeBytes(image) : -1);
+  return attempt('find holes in', image, () => orAllData(() => calls.seekHole(image.fd, offset), answer));
+}
+
+/** A file system that does not know SEEK_DATA and SEEK_HOLE answers EINVAL. */
+function orAllData(call: () => number, otherwise: () => number): number {
+  try {
+    return call();
+  } catch (error) {
+    if (errnoOf(error) !== 'EINVAL') throw error;
+    return otherwise();
+  }
 }
 
 /** Throws MemoryError `truncated` if the file ends before the image does. */

@@ -1,3 +1,4 @@
+import { ftruncateSync } from 'node:fs';
 import * as fc from 'fast-check';
 import t from 'tap';
 import { PAGE_SIZE } from '@pageferry/xbzrle';
@@ -14,7 +15,7 @@ function callsWithoutPunch(code: string): FileCalls & { readonly attemptCount: (
     ...fileCalls,
     punchHole() {
       attempts += 1;
-      throw Object.assign(new Error(code), { code });
+      return fail(code);
     },
     attemptCount: () => attempts,
   };
@@ -154,4 +155,39 @@ function wrongPages(
     reader.read(index, 1, page);
     return !page.equals(written.has(index) && !isZeroed ? dataPage(index) : Buffer.alloc(PAGE_SIZE));
   });
+}
+
+void t.test('a file system that does not know SEEK_DATA and SEEK_HOLE has no holes', (t) => {
+  t.plan(4);
+  const calls: FileCalls = { ...callsWithoutPunch('EOPNOTSUPP'), seekData: notKnown, seekHole: notKnown };
+  const image = makeImage(t, { pageCount: 100, dataPages: range(0, 50) });
+  const reader = new ImageReader({ image, calls });
+  t.same([...reader.dataRuns(0, 100)], [{ kind: 'data', firstPage: 0, pageCount: 100 }]);
+  new ImageWriter({ image, calls }).zero(10, 90);
+  const target = new Uint8Array(100 * PAGE_SIZE);
+  reader.read(0, 100, target);
+  t.ok(
+    target.subarray(10 * PAGE_SIZE).every((byte) => byte === 0),
+    'zeros are written',
+  );
+  ftruncateSync(image.fd, PAGE_SIZE);
+  reader.startRound();
+  t.throws(
+    () => [...reader.dataRuns(50, 50)],
+    { name: 'MemoryError', fault: { code: 'truncated' } },
+    'a short file still shows',
+  );
+  const denied = { ...calls, seekData: () => fail('EIO') };
+  t.throws(() => [...new ImageReader({ image, calls: denied }).dataRuns(0, 1)], {
+    name: 'MemoryError',
+    fault: { errno: 'EIO' },
+  });
+});
+
+function notKnown(): never {
+  return fail('EINVAL');
+}
+
+function fail(code: string): never {
+  throw Object.assign(new Error(code), { code });
 }
