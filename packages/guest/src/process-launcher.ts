@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findBlockedCommand } from './command-check.ts';
 import { GuestError } from './errors.ts';
@@ -13,7 +13,10 @@ import type { Clock, DeviceState, IncomingGuest, IncomingGuestIdentity } from '.
 import type { ProcessIdentity, ResumeOutcome } from './guest.ts';
 import { SHELL, shellArguments, writeLaunchRecord } from './launch-record.ts';
 import { PreparedProcess } from './prepared-process.ts';
-import type { Processes } from './process-state.ts';
+import { errorCode, type Processes } from './process-state.ts';
+
+/** What record and log begin with: a block each, on most file systems. */
+const FILES_BYTES = 8192;
 
 /** The destination's guest when it is a process. `directory` takes the guest's record and log; it is made if missing. */
 export class IncomingProcessGuest implements IncomingGuest {
@@ -31,8 +34,8 @@ export class IncomingProcessGuest implements IncomingGuest {
     this.#clock = clock;
   }
 
-  preflight(): Promise<readonly string[]> {
-    return findBlockedCommand(this.#command);
+  async preflight(): Promise<readonly string[]> {
+    return [...(await findBlockedCommand(this.#command)), ...(await findMissingRoom(this.#directory))];
   }
 
   async prepare(state: DeviceState | null): Promise<IncomingGuestIdentity> {
@@ -59,7 +62,6 @@ export class IncomingProcessGuest implements IncomingGuest {
   }
 
   async #launch(): Promise<IncomingGuestIdentity> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const name = `guest-${randomBytes(6).toString('hex')}`;
     const recordPath = join(this.#directory, `${name}.record`);
     const logPath = join(this.#directory, `${name}.log`);
@@ -77,6 +79,20 @@ export class IncomingProcessGuest implements IncomingGuest {
     if (identity === null)
       throw new GuestError({ code: 'prepare-failed', reason: 'the guest ended at once' });
     return identity;
+  }
+}
+
+/** Why a guest's files cannot be made in the directory; it is made if missing. A full file system is better known now. */
+async function findMissingRoom(directory: string): Promise<readonly string[]> {
+  const path = join(directory, `probe-${randomBytes(6).toString('hex')}`);
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await writeFile(path, Buffer.alloc(FILES_BYTES), { flag: 'wx', mode: 0o600 });
+    return [];
+  } catch (error) {
+    return [`the guest's record cannot be kept in ${directory}: ${errorCode(error) ?? String(error)}`];
+  } finally {
+    await rm(path, { force: true });
   }
 }
 

@@ -1,9 +1,9 @@
 // The daemon's hold on its guard: started in setup (a Node process takes 0.1 s), armed before the guest is paused.
 // Invariant: arm() resolves only when the guard itself has answered, so a daemon that dies a moment later is covered.
 // The guard is detached, in a session of its own: what ends the daemon's group or terminal does not reach it.
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { HandoverError } from './errors.ts';
 import { reasonOf } from './messages.ts';
 
@@ -31,16 +31,18 @@ export function startGuard({ command }: StartGuardOptions): Guard {
 
 /** A guard process that is running, or lost. */
 export class Guard {
-  readonly #process: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #process: ChildProcess;
   readonly #exited: Promise<void>;
   #waiting: Waiting | null = null;
   #lost: string | null = null;
   #isStopping = false;
   #onLost: (reason: string) => void = () => undefined;
 
-  constructor(process: ChildProcessByStdio<Writable, Readable, null>) {
+  /** A process that could not be started for want of descriptors has no streams; `error` tells of it. */
+  constructor(process: ChildProcess) {
     this.#process = process;
-    createInterface({ input: process.stdout }).on('line', (line) => this.#answered(line));
+    if (process.stdout instanceof Readable)
+      createInterface({ input: process.stdout }).on('line', (line) => this.#answered(line));
     this.#exited = new Promise((resolve) => {
       const end = (reason: string): void => {
         if (this.#lost !== null) return;
@@ -54,7 +56,7 @@ export class Guard {
       process.once('error', (error) => end(reasonOf(error)));
     });
     // Writing to a guard that has ended: 'exit' says so, with the reason.
-    process.stdin.on('error', () => undefined);
+    process.stdin?.on('error', () => undefined);
   }
 
   /** Tells when the guard has ended by itself or was killed: before the commit that is a failure of the migration. */
@@ -91,7 +93,7 @@ export class Guard {
   async stop(): Promise<void> {
     this.#isStopping = true;
     await this.release();
-    this.#process.stdin.end();
+    this.#process.stdin?.end();
     await this.#exited;
   }
 
@@ -102,7 +104,7 @@ export class Guard {
       this.#waiting = { answer, resolve, reject };
     });
     const timer = setTimeout(() => this.#process.kill('SIGKILL'), ANSWER_TIMEOUT_MS);
-    this.#process.stdin.write(`${line}\n`);
+    this.#process.stdin?.write(`${line}\n`);
     try {
       await done;
     } finally {

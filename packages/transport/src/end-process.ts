@@ -19,12 +19,7 @@ export interface NamedProcess {
 export async function endProcess(named: NamedProcess | null): Promise<void> {
   if (named === null) return;
   const deadlineMs = performance.now() + GONE_TIMEOUT_MS;
-  while (isAlive(named)) {
-    try {
-      process.kill(named.pid, 'SIGKILL');
-    } catch {
-      // It ended in between; the next look says so.
-    }
+  while (!isGoneOrKilled(named)) {
     if (performance.now() > deadlineMs) {
       throw new TransportError({
         code: 'TIMED_OUT',
@@ -36,10 +31,21 @@ export async function endProcess(named: NamedProcess | null): Promise<void> {
   }
 }
 
-/** The name of a running process, for a journal; null if there is none (any more). */
+/** The name of a running process, for a journal; null if there is none (any more). @throws the system's errors */
 export function namedProcess(pid: number | undefined): NamedProcess | null {
   const fields = pid === undefined ? undefined : statFields(pid);
   return pid === undefined || fields === undefined ? null : { pid, startTime: fields.startTime };
+}
+
+/** Kills it if it is there. A look that fails (no descriptor left) says nothing: neither gone, nor ours to kill. */
+function isGoneOrKilled(named: NamedProcess): boolean {
+  try {
+    if (!isAlive(named)) return true;
+    process.kill(named.pid, 'SIGKILL');
+  } catch {
+    // It ended in between, or cannot be seen now: the next look says so.
+  }
+  return false;
 }
 
 /** A zombie has closed its files already and counts as gone. */
@@ -48,13 +54,17 @@ function isAlive({ pid, startTime }: NamedProcess): boolean {
   return fields !== undefined && fields.startTime === startTime && fields.state !== 'Z';
 }
 
+/** Undefined only if there is no such process. */
 function statFields(pid: number): { readonly state: string; readonly startTime: number } | undefined {
+  let stat: string;
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name in parentheses may itself contain spaces and parentheses: count from behind it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0] ?? '', startTime: Number(fields[22 - 3]) };
-  } catch {
-    return undefined;
+    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    throw error;
   }
+  // The name in parentheses may itself contain spaces and parentheses: count from behind it.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0] ?? '', startTime: Number(fields[22 - 3]) };
 }

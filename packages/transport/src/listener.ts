@@ -129,9 +129,11 @@ export class Listener {
     const listener = new Listener(options);
     const { host, port } = options;
     await new Promise<void>((resolve, reject) => {
-      listener.#server.once('error', (error: NodeJS.ErrnoException) =>
-        reject(new TransportError({ code: 'LISTEN_FAILED', host, port, errno: error.code ?? error.message })),
-      );
+      // Later ones are of connections that cannot be accepted (EMFILE): the listener goes on.
+      listener.#server.on('error', (error: NodeJS.ErrnoException) => {
+        reject(new TransportError({ code: 'LISTEN_FAILED', host, port, errno: error.code ?? error.message }));
+        if (listener.#server.listening) options.onRefused(error);
+      });
       listener.#server.listen({ host, port }, resolve);
     });
     return listener;

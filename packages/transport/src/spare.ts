@@ -16,9 +16,15 @@ export class Spare<T> {
     this.#options = options;
   }
 
-  /** Starts one, unless one waits already. */
+  /** Starts one, unless one waits already. What cannot be started now is tried again, and fails, when it is taken. */
   prepare(): void {
-    if (this.#spare === undefined || !this.#options.isAlive(this.#spare)) this.#spare = this.#options.start();
+    if (this.#spare !== undefined && this.#options.isAlive(this.#spare)) return;
+    this.#spare = undefined;
+    try {
+      this.#spare = this.#options.start();
+    } catch {
+      // ENOMEM, say: a daemon that does not migrate goes on.
+    }
   }
 
   /** One that is alive, now the caller's. */
