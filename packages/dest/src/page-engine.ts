@@ -4,7 +4,8 @@
  * Whatever ends the engine before `kill()` is told once through `onFailure`.
  */
 import { fileURLToPath } from 'node:url';
-import { TransportError, type Arrival, type EngineProcess } from '@pageferry/transport';
+import { engineError } from '@pageferry/management';
+import type { Arrival, EngineProcess } from '@pageferry/transport';
 import type { Counters } from './engine/counters.ts';
 import type { EngineCommand, EnginePlan, EngineReport, ExtentName } from './engine/messages.ts';
 
@@ -82,7 +83,7 @@ export class PageEngine {
         this.#rereadDone?.(report.differing);
         break;
       case 'failed':
-        this.#options.onFailure(new TransportError({ code: 'LINK_LOST', reason: report.reason }));
+        this.#options.onFailure(engineError(report));
         break;
     }
   }

@@ -106,6 +106,8 @@ export class Receiving {
   /** Proves that what was sent is applied, and, if the source asked for it, that it is in the files. @throws ProblemError */
   async verify(round: number, theirs: readonly Uint8Array[]): Promise<void> {
     const { matches } = await this.compare(round, theirs);
+    // The guest opens the images by their names.
+    this.images.checkNames();
     this.history.markFinal(round);
     if (!matches) {
       throw new ProblemError(

@@ -19,6 +19,9 @@ import {
 } from '@pageferry/protocol';
 import { TransportError } from '@pageferry/transport';
 
+const LIMITS_HINT =
+  'Look at the limits of the daemon: open files, processes, memory (ulimit, systemd Limit…=).';
+
 type Named = { readonly name: ProblemName; readonly hint?: string };
 
 /** The problem of anything that was thrown. `extras` are added where the error does not say better itself. */
@@ -70,6 +73,11 @@ function memoryProblem({ fault }: MemoryError): Named {
         name: 'image-missing',
         hint: 'Check the path; the destination can make the file with "create": true.',
       };
+    case 'replaced':
+      return {
+        name: 'image-missing',
+        hint: 'Nothing may rename or replace an image while its guest is moved.',
+      };
     case 'not-a-file':
       return {
         name: 'image-not-a-file',
@@ -99,9 +107,24 @@ function memoryProblem({ fault }: MemoryError): Named {
     case 'outside-shard':
       return { name: 'protocol-violation' };
     case 'io':
-      return fault.errno === 'EACCES' || fault.errno === 'EPERM'
-        ? { name: 'image-permission' }
-        : { name: 'image-io' };
+      return ioProblem(fault.errno);
+  }
+}
+
+function ioProblem(errno: string): Named {
+  switch (errno) {
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return { name: 'image-permission' };
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return { name: 'image-io', hint: 'Make room on the file system of the image, then migrate again.' };
+    case 'EMFILE':
+    case 'ENFILE':
+      return { name: 'image-io', hint: LIMITS_HINT };
+    default:
+      return { name: 'image-io' };
   }
 }
 
@@ -125,6 +148,10 @@ function transportProblem({ fault }: TransportError): Named {
         name: 'engine-died',
         hint: 'The log of the daemon has what the engine printed; dmesg tells of the OOM killer.',
       };
+    case 'ENGINE_NOT_STARTED':
+      return { name: 'engine-died', hint: LIMITS_HINT };
+    case 'ENGINE_FAILED':
+      return { name: 'engine-died', hint: LIMITS_HINT };
     case 'SYSTEM_CALL':
       return { name: 'internal' };
   }

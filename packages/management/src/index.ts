@@ -3,6 +3,7 @@ export * from './app.ts';
 export * from './auth.ts';
 export * from './common-options.ts';
 export * from './config.ts';
+export * from './engine-error.ts';
 export * from './errors.ts';
 export * from './fault-problems.ts';
 export * from './help.ts';

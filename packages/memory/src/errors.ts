@@ -20,6 +20,8 @@ export type MemoryFault =
       readonly sizeBytes: number;
       readonly expectedSizeBytes: number;
     }
+  /** The image's name leads to another file than the one that is open. */
+  | { readonly code: 'replaced'; readonly path: string }
   | { readonly code: 'truncated'; readonly path: string; readonly sizeBytes: number }
   | { readonly code: 'locked'; readonly path: string }
   | {
@@ -81,6 +83,8 @@ function describe(fault: MemoryFault): string {
       return `image ${fault.path} has ${fault.sizeBytes} bytes: ${fault.reason}`;
     case 'wrong-size':
       return `image ${fault.path} has ${fault.sizeBytes} bytes instead of ${fault.expectedSizeBytes}`;
+    case 'replaced':
+      return `${fault.path} is not the image any more that the migration is of: it was replaced`;
     case 'truncated':
       return `image ${fault.path} was truncated to ${fault.sizeBytes} bytes while in use`;
     case 'locked':

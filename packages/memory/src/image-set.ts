@@ -2,8 +2,10 @@
 // Invariant: what is in the set is both open and locked; what fails to be locked is closed again. What is open stays
 // the same file whatever happens to its name, because these very descriptors are given to the engine.
 
-import { fstatSync } from 'node:fs';
+import { accessSync, constants, fstatSync, statSync } from 'node:fs';
 import type { FileCalls } from './file-calls.ts';
+import { errnoOf, ioError, MemoryError } from './errors.ts';
+import { identityOf, isSameFile } from './file-identity.ts';
 import { openImage, type Image, type OpenImageOptions } from './image-file.ts';
 import { lockImage, type ImageLock } from './image-lock.ts';
 
@@ -64,10 +66,31 @@ export class ImageSet {
     return [...this.#blocks.map(({ image }) => image.fd), ...this.#blocks.map(({ lock }) => lock.fd)];
   }
 
+  /**
+   * Checks that each image is still what its path leads to, for whoever opens it by its name next: the guest.
+   * Throws MemoryError: missing, replaced, io.
+   */
+  checkNames(): void {
+    for (const { image } of this.#blocks) checkName(image);
+  }
+
   close(): void {
     for (const { image, lock } of this.#blocks.splice(0)) {
       lock.release();
       image.close();
     }
+  }
+}
+
+function checkName(image: Image): void {
+  const { path } = image;
+  try {
+    if (!isSameFile(identityOf(statSync(path, { bigint: true })), image))
+      throw new MemoryError({ code: 'replaced', path });
+    accessSync(path, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    if (error instanceof MemoryError) throw error;
+    if (errnoOf(error) === 'ENOENT') throw new MemoryError({ code: 'missing', path }, { cause: error });
+    throw ioError('open', path, error);
   }
 }

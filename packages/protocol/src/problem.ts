@@ -90,7 +90,7 @@ export const problems = {
   'no-convergence': { status: 500, title: 'The migration did not converge', retryable: true },
   'switchover-timeout': { status: 504, title: 'The switchover took too long', retryable: true },
   'roots-differ': { status: 500, title: 'What was applied differs from what was sent', retryable: true },
-  'engine-died': { status: 500, title: 'The engine ended unexpectedly', retryable: true },
+  'engine-died': { status: 500, title: 'The engine ended, or could not go on', retryable: true },
   'journal-failed': { status: 500, title: 'The journal cannot be written', retryable: false },
 
   'guest-unavailable': { status: 422, title: 'The guest cannot be controlled', retryable: false },

@@ -5,12 +5,16 @@
  * resolves, so callers race it with the migration's failure.
  */
 import { fileURLToPath } from 'node:url';
+import { engineError } from '@pageferry/management';
 import { TransportError, type EngineProcess } from '@pageferry/transport';
 import type { Counters } from './engine/counters.ts';
 import type { EngineCommand, EnginePlan, EngineReport, RoundPlan } from './engine/messages.ts';
 
 /** What `Spare` starts for a source. */
 export const ENGINE_ENTRY = fileURLToPath(new URL('./engine/main.js', import.meta.url));
+
+/** Time for the threads of all streams to start, on a machine that is busy. */
+const STREAMS_START_MS = 5000;
 
 export interface PageEngineOptions {
   /** Started, idle. */
@@ -48,14 +52,25 @@ export class PageEngine {
     return this.#process.pid;
   }
 
-  /** Connects every stream; resolves when the destination's engine has accepted them all. The rate is bytes/s. */
+  /** Connects every stream; resolves when the destination's engine has accepted them all. The rate is bytes/s. @throws TransportError TIMED_OUT */
   async connect(plan: EnginePlan, bytesPerSecond: number): Promise<EngineReady> {
-    return new Promise((resolve) => {
-      this.#connected = resolve;
-      const { files } = this.#options;
-      this.#process.giveFiles(files);
-      this.#tell({ type: 'start', plan, bytesPerSecond, fileCount: files.length });
-    });
+    const { files } = this.#options;
+    const milliseconds = plan.connectTimeoutMs + STREAMS_START_MS;
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#connected = resolve;
+        const waitingFor = 'acceptance of the data connections';
+        timer = setTimeout(
+          () => reject(new TransportError({ code: 'TIMED_OUT', waitingFor, milliseconds })),
+          milliseconds,
+        );
+        this.#process.giveFiles(files);
+        this.#tell({ type: 'start', plan, bytesPerSecond, fileCount: files.length });
+      });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Sends one round. */
@@ -92,7 +107,7 @@ export class PageEngine {
         this.#roundSent?.(report);
         break;
       case 'failed':
-        this.#options.onFailure(new TransportError({ code: 'LINK_LOST', reason: report.reason }));
+        this.#options.onFailure(engineError(report));
         break;
     }
   }

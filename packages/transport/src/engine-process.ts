@@ -28,7 +28,9 @@ export class EngineProcess {
   readonly #exited: Promise<void>;
   #handler: EngineHandler | undefined;
   #isKilled = false;
-  #hasEnded = false;
+  #end: TransportError | undefined;
+  /** What it said while nobody was attached: that a thread could not be started, say. */
+  #early: unknown[] = [];
 
   /** Starts the engine whose entry file is given; it waits for its daemon's first message. */
   constructor(entry: string) {
@@ -37,21 +39,26 @@ export class EngineProcess {
       serialization: 'advanced',
       execArgv: [],
     });
-    this.#child.on('message', (message) => this.#handler?.onMessage(message));
+    this.#child.on('message', (message) => {
+      if (this.#handler === undefined) this.#early.push(message);
+      else this.#handler.onMessage(message);
+    });
     // An engine that ends with files unread resets this socket; `exit` tells of the end.
-    this.#child.stdio[ENGINE_FILES_FD]?.on('error', () => undefined);
+    filesSocketOf(this.#child)?.on('error', () => undefined);
     this.#exited = new Promise((resolve) => {
-      const ended = (exitCode: number | null, signal: string | null): void => {
-        this.#hasEnded = true;
+      const ended = (error: TransportError): void => {
+        this.#end = error;
         resolve();
-        if (!this.#isKilled)
-          this.#handler?.onFailure(new TransportError({ code: 'ENGINE_ENDED', exitCode, signal }));
+        if (!this.#isKilled) this.#handler?.onFailure(error);
         this.#isKilled = true;
       };
-      this.#child.once('exit', ended);
-      // A spawn that fails (EMFILE, ENOMEM) emits `error` and no `exit`.
-      this.#child.on('error', () => {
-        if (this.#child.pid === undefined) ended(null, null);
+      this.#child.once('exit', (exitCode, signal) =>
+        ended(new TransportError({ code: 'ENGINE_ENDED', exitCode, signal })),
+      );
+      // A spawn that fails (EMFILE, EAGAIN) emits `error` and no `exit`.
+      this.#child.on('error', (error: NodeJS.ErrnoException) => {
+        if (this.#child.pid !== undefined) return;
+        ended(new TransportError({ code: 'ENGINE_NOT_STARTED', errno: error.code ?? error.message }));
       });
     });
   }
@@ -62,20 +69,25 @@ export class EngineProcess {
   }
 
   get isAlive(): boolean {
-    return !this.#hasEnded && this.#child.connected;
+    return this.#end === undefined && this.#child.connected;
   }
 
-  /** Puts the engine to work for a migration. One that has ended already is a failure at once. */
+  /** Puts the engine to work for a migration. What it has said already, and its end, are told in the next turn. */
   attach(handler: EngineHandler): void {
     this.#handler = handler;
-    if (this.#hasEnded)
-      handler.onFailure(new TransportError({ code: 'ENGINE_ENDED', exitCode: null, signal: null }));
+    const early = this.#early;
+    this.#early = [];
+    const end = this.#end;
+    setImmediate(() => {
+      for (const message of early) handler.onMessage(message);
+      if (end !== undefined) handler.onFailure(end);
+    });
   }
 
   /** Gives the engine open files; the message that counts them must follow. @throws TransportError SYSTEM_CALL */
   giveFiles(fds: readonly number[]): void {
-    const socket = this.#child.stdio[ENGINE_FILES_FD];
-    if (!(socket instanceof Socket) || !('_handle' in socket)) return;
+    const socket = filesSocketOf(this.#child);
+    if (socket === undefined || !('_handle' in socket)) return;
     const handle: unknown = socket._handle;
     if (typeof handle === 'object' && handle !== null && 'fd' in handle && typeof handle.fd === 'number') {
       sendDescriptors(handle.fd, fds);
@@ -104,4 +116,11 @@ export class EngineProcess {
     if (this.#child.connected) this.#child.send(message, handle, {}, sent);
     else sent();
   }
+}
+
+/** A process that could not be started for want of descriptors has no `stdio` at all, whatever the types say. */
+function filesSocketOf(child: ChildProcess): Socket | undefined {
+  const stdio: unknown = child.stdio;
+  const socket: unknown = Array.isArray(stdio) ? stdio[ENGINE_FILES_FD] : undefined;
+  return socket instanceof Socket ? socket : undefined;
 }

@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
+import { errorReport } from './error-report.ts';
 import { system } from './system.ts';
 
 /** Engines run at this niceness: a migration must not starve the guests of its host. */
@@ -16,7 +17,16 @@ const ENGINE_NICENESS = 5;
 export function bindToDaemon(): void {
   setPriority(ENGINE_NICENESS);
   system.dieWithParent(Number(process.argv[2]));
-  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  process.on('disconnect', endNow);
+  // No descriptor is left for what was sent, say: the daemon learns why.
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`${error.stack ?? error.message}\n`);
+    process.send?.(errorReport(error), undefined, {}, endNow);
+  });
+}
+
+function endNow(): void {
+  process.kill(process.pid, 'SIGKILL');
 }
 
 /** Sends a message to the daemon; without one (already gone) the death signal is under way. */
@@ -26,6 +36,15 @@ export function tellDaemon(message: object): void {
 
 /** Anonymous memory of this process in bytes: what an engine itself takes, without the images that it maps. */
 export function rssAnonBytes(): number {
-  const match = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'));
+  const match = /^RssAnon:\s+(\d+) kB$/m.exec(ownStatus());
   return Number(match?.[1] ?? 0) * 1024;
+}
+
+/** Empty where it cannot be read, because no descriptor is left: the pages go on without the figure. */
+function ownStatus(): string {
+  try {
+    return readFileSync('/proc/self/status', 'latin1');
+  } catch {
+    return '';
+  }
 }

@@ -6,7 +6,10 @@ export type TransportFault =
   | { readonly code: 'LISTEN_FAILED'; readonly host: string; readonly port: number; readonly errno: string }
   | { readonly code: 'LINK_LOST'; readonly reason: string }
   | { readonly code: 'TIMED_OUT'; readonly waitingFor: string; readonly milliseconds: number }
-  | { readonly code: 'ENGINE_ENDED'; readonly exitCode: number | null; readonly signal: string | null };
+  | { readonly code: 'ENGINE_ENDED'; readonly exitCode: number | null; readonly signal: string | null }
+  | { readonly code: 'ENGINE_NOT_STARTED'; readonly errno: string }
+  /** What an engine reported before it was ended: neither its image nor its connection. */
+  | { readonly code: 'ENGINE_FAILED'; readonly reason: string };
 
 function describe(fault: TransportFault): string {
   switch (fault.code) {
@@ -24,6 +27,10 @@ function describe(fault: TransportFault): string {
       return fault.signal === null
         ? `the engine ended with exit code ${fault.exitCode}`
         : `the engine was ended by ${fault.signal}`;
+    case 'ENGINE_NOT_STARTED':
+      return `the engine could not be started: ${fault.errno}`;
+    case 'ENGINE_FAILED':
+      return `the engine cannot go on: ${fault.reason}`;
   }
 }
 

@@ -3,6 +3,7 @@ export * from './descriptors.ts';
 export * from './end-process.ts';
 export * from './engine-process.ts';
 export * from './engine-side.ts';
+export * from './error-report.ts';
 export * from './errors.ts';
 export * from './frame-receiver.ts';
 export * from './frame-socket.ts';

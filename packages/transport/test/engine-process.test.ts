@@ -1,4 +1,5 @@
 import t from 'tap';
+import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,4 +105,29 @@ void t.test('a spare is started once, and replaced when it died', async (t) => {
   spare.prepare();
   t.ok(spare.take().isAlive);
   await spare.stop();
+});
+
+void t.test('without descriptors an engine is not started, and says so', (t) => {
+  t.plan(2);
+  const main = fileURLToPath(new URL('./engine/no-descriptors-main.js', import.meta.url));
+  // A test runner's loaders would need descriptors of their own.
+  const words = ['-u', 'NODE_OPTIONS', 'prlimit', '--nofile=40'];
+  const options = { encoding: 'utf8' } as const;
+  const { stdout, stderr, status } = spawnSync('env', [...words, process.execPath, main], options);
+  const expected = JSON.stringify({ code: 'ENGINE_NOT_STARTED', errno: 'EMFILE' });
+  t.equal(stdout, expected, stderr);
+  t.equal(status, 0, 'the process that wanted it goes on');
+});
+
+void t.test('a spare that cannot be started is tried again when it is needed', (t) => {
+  t.plan(2);
+  const spare = new Spare<string>({
+    start: () => {
+      throw new Error('ENOMEM');
+    },
+    isAlive: () => true,
+    end: async () => undefined,
+  });
+  t.doesNotThrow(() => spare.prepare());
+  t.throws(() => spare.take(), { message: 'ENOMEM' });
 });

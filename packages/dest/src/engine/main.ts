@@ -6,6 +6,7 @@
  */
 import {
   bindToDaemon,
+  errorReport,
   ENGINE_FILES_FD,
   receiveDescriptors,
   rssAnonBytes,
@@ -34,7 +35,7 @@ const counters: StreamCounters[] = [];
 const threads = new StreamThreads<StreamCommand, StreamReport>({
   entry: new URL('./stream-main.js', import.meta.url),
   onReport: (message) => handleReport(message),
-  onError: (error) => report({ type: 'failed', reason: error.message }),
+  onError: (error) => report(errorReport(error)),
 });
 let running: EnginePlan | undefined;
 /** What the streams have reported of a round, until all have. */

@@ -2,6 +2,7 @@
  * What daemon and engine, and the engine's main thread and its streams, say to each other. Private to this
  * package: both ends are always of the same build.
  */
+import type { ErrorReport } from '@pageferry/transport';
 import type { Counters } from './counters.ts';
 
 /** How a migration's pages are applied; fixed for the engine's life. */
@@ -34,7 +35,7 @@ export type EngineReport =
     }
   /** `differing`: extents whose file content is not what was applied. */
   | { readonly type: 'reread-done'; readonly differing: readonly ExtentName[] }
-  | { readonly type: 'failed'; readonly reason: string };
+  | ErrorReport;
 
 /** An extent of 512 pages, by block and index. */
 export interface ExtentName {
@@ -58,4 +59,4 @@ export type StreamCommand =
 export type StreamReport =
   | { readonly type: 'round-applied'; readonly round: number; readonly roots: readonly Uint8Array[] }
   | { readonly type: 'reread-done'; readonly differing: readonly ExtentName[] }
-  | { readonly type: 'failed'; readonly reason: string };
+  | ErrorReport;

@@ -1,5 +1,6 @@
 /** Entry of a stream's thread: gets its plan, adopts its connection when it comes, digests files again when asked. */
 import { parentPort } from 'node:worker_threads';
+import { errorReport } from '@pageferry/transport';
 import type { StreamCommand, StreamReport } from './messages.ts';
 import { Stream } from './stream.ts';
 
@@ -10,7 +11,7 @@ parentPort?.on('message', (command: StreamCommand) => {
   try {
     perform(command);
   } catch (error) {
-    report({ type: 'failed', reason: error instanceof Error ? error.message : String(error) });
+    report(errorReport(error));
   }
 });
 

@@ -18,7 +18,7 @@ import {
   type FrameHeader,
 } from '@pageferry/protocol/wire';
 import { DigestTable, ImageReader, ImageWriter, Shard } from '@pageferry/memory';
-import { FrameSocket, SharedCounters, system } from '@pageferry/transport';
+import { errorReport, FrameSocket, SharedCounters, system } from '@pageferry/transport';
 import { DestinationKernel, PAGE_SIZE, zeroDigest } from '@pageferry/xbzrle';
 import { FrameApplier } from './apply.ts';
 import { BlockWriter } from './block-writer.ts';
@@ -59,7 +59,7 @@ export class Stream {
       limits: () => DATA_LIMITS_AT_DESTINATION,
       place: () => this.#kernel.frame,
       received: (header, payload) => this.#received(header, payload),
-      ended: (error) => this.#report({ type: 'failed', reason: `stream ${stream}: ${error.message}` }),
+      ended: (error) => this.#report(errorReport(error)),
     });
     socket.send(
       encodeFrame({ type: FRAME_TYPE.dataAccept, epoch, aux: 0, payload: encodeDataAccept(stream) }),

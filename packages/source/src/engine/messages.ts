@@ -2,6 +2,7 @@
  * What daemon and engine, and the engine's main thread and its streams, say to each other. Private to this
  * package: both ends are always of the same build.
  */
+import type { ErrorReport } from '@pageferry/transport';
 import type { Counters } from './counters.ts';
 import type { ScanProbe } from './probe.ts';
 
@@ -54,7 +55,7 @@ export type EngineReport =
       readonly counters: Counters;
       readonly rssAnonBytes: number;
     }
-  | { readonly type: 'failed'; readonly reason: string };
+  | ErrorReport;
 
 /** What a stream's thread works by. */
 export interface StreamPlan extends EnginePlan {
@@ -71,4 +72,4 @@ export type StreamCommand =
 export type StreamReport =
   | { readonly type: 'connected'; readonly probe: ScanProbe }
   | { readonly type: 'round-sent'; readonly roots: readonly Uint8Array[] }
-  | { readonly type: 'failed'; readonly reason: string };
+  | ErrorReport;

@@ -1,11 +1,11 @@
 /** Entry of a stream's thread: connects when it gets its plan, then sends a round whenever it is told to. */
 import { parentPort } from 'node:worker_threads';
+import { errorReport } from '@pageferry/transport';
 import type { StreamCommand, StreamReport } from './messages.ts';
 import { Stream } from './stream.ts';
 
 const report = (message: StreamReport): void => parentPort?.postMessage(message);
-const fail = (error: unknown): void =>
-  report({ type: 'failed', reason: error instanceof Error ? error.message : String(error) });
+const fail = (error: unknown): void => report(errorReport(error));
 let stream: Stream | undefined;
 
 parentPort?.on('message', (command: StreamCommand) => {

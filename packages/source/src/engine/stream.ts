@@ -221,7 +221,13 @@ export class Stream {
     const cacheBytes = plan.useXbzrle ? cacheBytesPerStream(plan.cacheBytes, this.#plan.streamCount) : 0;
     if (cacheBytes === this.#cacheBytes) return;
     this.#cacheBytes = cacheBytes;
-    this.#kernel = this.#kernel.resized(cacheBytes);
+    try {
+      this.#kernel = this.#kernel.resized(cacheBytes);
+    } catch (error) {
+      // What WebAssembly throws when it gets no memory: the cache stays as it is, and with it the migration.
+      if (!(error instanceof RangeError)) throw error;
+      process.emitWarning(`no memory for a cache of ${cacheBytes} bytes: ${error.message}`);
+    }
     this.#counters.set('cacheAllocatedBytes', this.#kernel.cacheAllocatedBytes);
   }
 
