@@ -13,6 +13,7 @@ import {
   Daemon,
   type IncomingRequest,
   type MigrateRequest,
+  type Surroundings,
   endProcessesNaming,
   processesNaming,
   signalIfThere,
@@ -32,6 +33,22 @@ export interface RigOptions {
   /** Share of zero pages in the source's first image. */
   readonly zeroShare?: number;
   readonly workload?: Partial<WorkloadOptions>;
+  /** Called with the rig's directory, when there is nothing in it yet. */
+  readonly ground?: (directory: string) => Ground;
+}
+
+/** What the host is like, where it is not like the machine of the test. */
+export interface Ground {
+  /** Directory of an image, below the rig's. */
+  readonly sourceDirectory?: string;
+  readonly destinationDirectory?: string;
+  readonly source?: Surroundings;
+  readonly destination?: Surroundings;
+  readonly guest?: Surroundings;
+  /** Called when everything is made and before anything is started. */
+  readonly made?: () => void;
+  /** Called when nothing runs any more, before the directory is removed: unmounts. */
+  readonly undo?: () => void;
 }
 
 export class Rig {
@@ -43,13 +60,13 @@ export class Rig {
   readonly destination: Daemon;
   readonly proxy: Proxy;
   readonly guest: Child;
+  readonly #undo: () => void;
 
-  private constructor(
-    parts: Pick<Rig, 'directory' | 'workload' | 'source' | 'destination' | 'proxy' | 'guest'>,
-  ) {
+  private constructor(parts: Parts) {
     this.directory = parts.directory;
-    this.sourceImage = sourceImagePath(parts.directory);
-    this.destinationImage = destinationImagePath(parts.directory);
+    this.sourceImage = parts.sourceImage;
+    this.destinationImage = parts.destinationImage;
+    this.#undo = parts.undo;
     this.workload = parts.workload;
     this.source = parts.source;
     this.destination = parts.destination;
@@ -60,11 +77,13 @@ export class Rig {
   /** Makes everything and starts it: the guest writes, the daemons answer, nothing is armed. */
   static async start(options: RigOptions = {}): Promise<Rig> {
     const directory = mkdtempSync('/dev/shm/pageferry-e2e-');
-    process.once('exit', () => endAtExit(directory));
+    const ground = options.ground?.(directory) ?? {};
+    const undo = once(ground.undo ?? ((): void => undefined));
+    process.once('exit', () => endAtExit(directory, undo));
     try {
-      return await startIn(directory, options, (parts) => new Rig(parts));
+      return await startIn(directory, options, ground, (parts) => new Rig({ ...parts, undo }));
     } catch (error) {
-      await endAll(directory);
+      await endAll(directory, undo);
       throw error;
     }
   }
@@ -128,17 +147,28 @@ export class Rig {
     await this.proxy.close();
     this.guest.signal('SIGKILL');
     await this.guest.ended;
-    await endAll(this.directory);
+    await endAll(this.directory, this.#undo);
   }
 }
 
-type Parts = Pick<Rig, 'directory' | 'workload' | 'source' | 'destination' | 'proxy' | 'guest'>;
+type Made = Pick<
+  Rig,
+  'directory' | 'sourceImage' | 'destinationImage' | 'workload' | 'source' | 'destination' | 'proxy' | 'guest'
+>;
+type Parts = Made & { readonly undo: () => void };
 
-async function startIn(directory: string, options: RigOptions, make: (parts: Parts) => Rig): Promise<Rig> {
+async function startIn(
+  directory: string,
+  options: RigOptions,
+  ground: Ground,
+  make: (parts: Made) => Rig,
+): Promise<Rig> {
   const { sizeBytes = 16 * MIB, seed = 1, zeroShare = 0.3 } = options;
+  const sourceImage = join(ground.sourceDirectory ?? directory, 'source.ram');
+  const destinationImage = join(ground.destinationDirectory ?? directory, 'destination.ram');
   const initial: InitialImage = { seed, sizeBytes, zeroShare };
-  writeInitialImage(sourceImagePath(directory), initial, 'holes');
-  writeInitialImage(destinationImagePath(directory), { seed: seed + 1, sizeBytes, zeroShare: 0 }, 'written');
+  writeInitialImage(sourceImage, initial, 'holes');
+  writeInitialImage(destinationImage, { seed: seed + 1, sizeBytes, zeroShare: 0 }, 'written');
   const workload = new Workload(
     directory,
     {
@@ -151,37 +181,42 @@ async function startIn(directory: string, options: RigOptions, make: (parts: Par
     },
     initial,
   );
-  const command = workload.destinationCommand(sourceImagePath(directory), destinationImagePath(directory));
+  const command = workload.destinationCommand(sourceImage, destinationImage);
   const common = { directory, imageRoot: directory };
-  const source = new Daemon({ ...common, side: 'source' });
+  const source = new Daemon({ ...common, ...ground.source, side: 'source' });
   const destination = new Daemon({
     ...common,
+    ...ground.destination,
     side: 'destination',
     guestCommands: { [GUEST_COMMAND]: command },
   });
+  ground.made?.();
   await Promise.all([source.start(), destination.start()]);
   const proxy = await Proxy.listen();
-  const guest = await workload.startAtSource(sourceImagePath(directory));
-  return make({ directory, workload, source, destination, proxy, guest });
-}
-
-function sourceImagePath(directory: string): string {
-  return join(directory, 'source.ram');
-}
-
-function destinationImagePath(directory: string): string {
-  return join(directory, 'destination.ram');
+  const guest = await workload.startAtSource(sourceImage, ground.guest);
+  return make({ directory, sourceImage, destinationImage, workload, source, destination, proxy, guest });
 }
 
 /** Every process of the rig names its directory. */
-async function endAll(directory: string): Promise<void> {
+async function endAll(directory: string, undo: () => void): Promise<void> {
   await endProcessesNaming(directory);
+  undo();
   rmSync(directory, { recursive: true });
 }
 
 /** What a test leaves that fails before its teardown; after a teardown there is nothing. */
-export function endAtExit(directory: string): void {
+export function endAtExit(directory: string, undo: () => void = () => undefined): void {
   if (!existsSync(directory)) return;
   for (const pid of processesNaming(directory)) signalIfThere(pid, 'SIGKILL');
+  undo();
   rmSync(directory, { recursive: true, force: true });
+}
+
+function once(work: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    work();
+  };
 }

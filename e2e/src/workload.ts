@@ -23,6 +23,7 @@ import {
   programPath,
   signalIfThere,
   untilGone,
+  type Surroundings,
 } from '@pageferry/scripts/harness';
 
 const PROGRAM = programPath('scripts/dist/src/guest-workload.js');
@@ -53,8 +54,9 @@ export class Workload {
   }
 
   /** Starts the source's instance; resolves when it writes. */
-  async startAtSource(imagePath: string): Promise<Child> {
-    const child = await Child.start(PROGRAM, this.#arguments(imagePath, 'source', 'fresh'), true);
+  async startAtSource(imagePath: string, surroundings: Surroundings = {}): Promise<Child> {
+    const args = this.#arguments(imagePath, 'source', 'fresh');
+    const child = await Child.start(PROGRAM, args, true, surroundings);
     await child.line('the word running', (line) => (line === 'running' ? true : undefined));
     await this.untilItWrites();
     return child;

@@ -14,6 +14,14 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** What a program is started in. */
+export interface Surroundings {
+  /** A command that executes its last arguments in its own place: with another user, or less of something. */
+  readonly launcher?: readonly string[];
+  /** Value of NODE_OPTIONS, which its own Node processes inherit. */
+  readonly nodeOptions?: string;
+}
+
 /** The compiled file of a package's program, by its path from the repository's root. */
 export function programPath(path: string): string {
   return fileURLToPath(new URL(`../../../../${path}`, import.meta.url));
@@ -42,8 +50,15 @@ export class Child {
   }
 
   /** `isDetached`: in a session of its own, as guests are that a daemon may stop and continue. */
-  static async start(program: string, args: readonly string[], isDetached = false): Promise<Child> {
-    const child = spawn(process.execPath, [program, ...args], {
+  static async start(
+    program: string,
+    args: readonly string[],
+    isDetached = false,
+    surroundings: Surroundings = {},
+  ): Promise<Child> {
+    const words = [...launcherOf(surroundings), process.execPath, program, ...args];
+    const [command = process.execPath, ...rest] = words;
+    const child = spawn(command, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: isDetached,
       env: { ...process.env, NODE_OPTIONS: '' },
@@ -87,4 +102,10 @@ export class Child {
     this.signal(signal);
     return guarded(`the end of ${this.#name}`, this.ended);
   }
+}
+
+/** By env(1), because a test runner that wraps `spawn` puts its own NODE_OPTIONS into whatever environment it is given. */
+function launcherOf({ launcher = [], nodeOptions = '' }: Surroundings): readonly string[] {
+  if (launcher.length === 0 && nodeOptions === '') return [];
+  return ['env', `NODE_OPTIONS=${nodeOptions}`, ...launcher];
 }

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ApiClient } from './api.ts';
-import { Child, programPath, type Exit } from './child.ts';
+import { Child, programPath, type Exit, type Surroundings } from './child.ts';
 
 const PROGRAMS = {
   source: 'packages/source/dist/src/main.js',
@@ -17,7 +17,7 @@ const listening = z.object({ msg: z.literal('listening'), api: z.string() });
 /** Log lines that a failure quotes. */
 const LAST_LINES = 20;
 
-export interface DaemonOptions {
+export interface DaemonOptions extends Surroundings {
   readonly side: keyof typeof PROGRAMS;
   /** Takes the state directory. */
   readonly directory: string;
@@ -44,13 +44,14 @@ export class Daemon {
   async start(): Promise<void> {
     const { side, imageRoot, guestCommands, logLevel = 'debug' } = this.#options;
     if (this.#child !== undefined) throw new Error(`the ${side} daemon runs already`);
-    const child = await Child.start(programPath(PROGRAMS[side]), [
+    const args = [
       '--api=tcp:127.0.0.1:0',
       `--state-dir=${this.stateDirectory}`,
       `--image-root=${imageRoot}`,
       `--log-level=${logLevel}`,
       ...(guestCommands === undefined ? [] : ['--guest-commands', JSON.stringify(guestCommands)]),
-    ]);
+    ];
+    const child = await Child.start(programPath(PROGRAMS[side]), args, false, this.#options);
     this.#child = child;
     const { api } = await child.line(
       'the line with its address',
