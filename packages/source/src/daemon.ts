@@ -5,6 +5,7 @@
  * nothing.
  */
 import { randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startGuard, type Guard, type Journal, type SourceRecord } from '@pageferry/handover';
 import { problemError } from '@pageferry/management';
@@ -26,10 +27,11 @@ import type { Logger } from 'pino';
 import { Migration } from './migration.ts';
 import { Cancelled } from './migration-errors.ts';
 import type { Ownership } from './ownership.ts';
+import { OwedAborts } from './owed-aborts.ts';
 import { ENGINE_ENTRY } from './page-engine.ts';
 import { recoveredOwnership } from './recovery.ts';
 import { Settings } from './settings.ts';
-import type { SetupContext } from './setup.ts';
+import { linkTimes, type SetupContext } from './setup.ts';
 import { IDLE_STATUS, sourceStatus } from './status.ts';
 import { recoveredStatus } from './recovered-status.ts';
 import { checkSettled, takeOver } from './takeover.ts';
@@ -60,10 +62,13 @@ export class SourceDaemon {
     isAlive: (engine) => engine.isAlive,
     end: (engine) => engine.kill(),
   });
+  /** Of migrations before the journal's. */
+  readonly #owed: OwedAborts;
   #isEnding = false;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
+    this.#owed = new OwedAborts(join(dirname(options.journalPath), 'owed-aborts.json'), options.logger);
     this.#spareGuard = new Spare({
       start: () => startGuard({ command: [process.execPath, GUARD_ENTRY, options.journalPath] }),
       isAlive: (guard) => guard.isAlive,
@@ -75,20 +80,10 @@ export class SourceDaemon {
   async recover(): Promise<void> {
     const { journal, logger } = this.#options;
     this.#prepareSpares();
+    await this.#owed.begin();
     const entry = journal.newest;
     if (entry === null) return;
-    const parameters = defaultParameters();
-    const ownership = recoveredOwnership(
-      entry,
-      journal,
-      {
-        connectTimeoutMs: parameters['connect-timeout'],
-        helloTimeoutMs: parameters['hello-timeout'],
-        pingIntervalMs: parameters['ping-interval'],
-        pingTimeoutMs: parameters['ping-timeout'],
-      },
-      logger,
-    );
+    const ownership = recoveredOwnership(entry, journal, linkTimes(defaultParameters()), logger);
     if (ownership === undefined) return;
     logger.warn(
       { phase: entry.handover.phase, sessionId: entry.session.sessionId },
@@ -235,6 +230,7 @@ export class SourceDaemon {
     }
     await this.#current?.ownership?.close();
     await this.#recovered?.close();
+    await this.#owed.close();
     await this.#spareGuard.stop();
     await this.#spareEngine.stop();
     this.#options.journal.close();
@@ -251,6 +247,7 @@ export class SourceDaemon {
     await this.#recovered?.close();
     this.#recovered = undefined;
     await this.#current?.ownership?.close();
+    await this.#owed.keep(this.#options.journal.newest);
     return this.#options.journal;
   }
 

@@ -3,7 +3,7 @@
  * before the commit runs again; a commit is asked about until the destination's answer is known.
  */
 import { guestFromIdentity } from '@pageferry/guest';
-import { recoverSource, type Entry, type Journal, type SourceRecord } from '@pageferry/handover';
+import { recoverSource, type Entry, type JournalWriter, type SourceRecord } from '@pageferry/handover';
 import { parseTcpAddress } from '@pageferry/protocol';
 import { endProcess } from '@pageferry/transport';
 import type { Logger } from 'pino';
@@ -14,7 +14,7 @@ import type { LinkTimes } from './session.ts';
 /** The handover that a journal's newest entry asks for; undefined if there is nothing left to do. */
 export function recoveredOwnership(
   entry: Entry<SourceRecord>,
-  journal: Journal<SourceRecord>,
+  journal: JournalWriter<SourceRecord>,
   times: LinkTimes,
   logger: Logger,
 ): Ownership | undefined {

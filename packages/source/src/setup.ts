@@ -44,7 +44,7 @@ const FIRST_EPOCH = 1;
 /** What the daemon provides. */
 export interface SetupContext {
   readonly logger: Logger;
-  /** The journal, once no earlier handover writes to it any more: what that one still owes its peer ends here. */
+  /** The journal, once no earlier handover writes to it any more: what that one still owes its peer is kept. */
   readonly takeJournal: () => Promise<Journal<SourceRecord>>;
   /** Processes that are started and idle. */
   readonly takeGuard: () => Guard;
@@ -96,7 +96,7 @@ export async function setUp(
     undo.push(() => images.close());
     const engine = new PageEngine({ process: context.takeEngine(), files: images.files, ...events });
     undo.push(() => engine.kill());
-    const times = linkTimes(settings);
+    const times = linkTimes(settings.parameters);
     const secret = randomBytes(DIGEST_SECRET_SIZE_BYTES);
     const hello = helloOf(id, body, settings, images, secret);
     const handler = { message: events.onMessage, lost: events.onLinkLost };
@@ -153,7 +153,8 @@ export async function setUp(
   }
 }
 
-function linkTimes({ parameters }: Settings): LinkTimes {
+/** The time-outs of a connection, from the parameters of that name. */
+export function linkTimes(parameters: Settings['parameters']): LinkTimes {
   return {
     connectTimeoutMs: parameters['connect-timeout'],
     helloTimeoutMs: parameters['hello-timeout'],
