@@ -9,7 +9,7 @@ import { chaosPlan } from '../src/chaos/plan.ts';
 import { isCounted, summarize } from '../src/chaos/report.ts';
 import { runChaos, type ChaosResult } from '../src/chaos/run.ts';
 
-const RUN_COUNT = 15;
+const RUN_COUNT = 10;
 const FIRST_SEED = 1;
 const OPTIONS = { faults: ['none'], streams: { least: 1, most: 3 } } as const;
 
