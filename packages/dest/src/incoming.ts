@@ -46,6 +46,8 @@ export class Incoming {
   readonly #context: IncomingContext;
   #listener: Listener | undefined;
   #isAccepting = false;
+  /** Resolves when every hello that came was accepted or rejected. */
+  #considered: Promise<unknown> = Promise.resolve();
   /** When it was given up before a source came. */
   #disarmedMs: number | undefined;
   /** Control connections without a hello. */
@@ -139,6 +141,8 @@ export class Incoming {
     }
     this.#disarmedMs = performance.now();
     await this.close();
+    // A hello that is being considered holds the images until it has found that it comes too late.
+    await this.#considered;
   }
 
   /** Stops listening and lets the link go; what was promised stays in the journal. */
@@ -175,7 +179,7 @@ export class Incoming {
         if (Buffer.compare(hello.sessionId, arrival.preamble.sessionId) !== 0) {
           throw new ProblemError('protocol-violation', 'hello is of another session than its connection');
         }
-        void this.#hello(link, hello, epoch, version);
+        this.#considered = Promise.all([this.#considered, this.#hello(link, hello, epoch, version)]);
       },
       message: (link, message, epoch) => {
         const settled = this.#asking.get(link);
