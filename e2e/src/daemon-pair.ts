@@ -52,10 +52,7 @@ export class DaemonPair {
   static async start({ isMounting = false } = {}): Promise<DaemonPair> {
     const directory = mkdtempSync('/dev/shm/pageferry-chaos-');
     const pair = new DaemonPair(directory, await Proxy.listen(), isMounting);
-    process.once('exit', () => {
-      pair.smallFileSystem?.unmount();
-      endAtExit(directory);
-    });
+    endAtExit(directory, () => pair.smallFileSystem?.unmount());
     try {
       await pair.startWhatIsDown(['source', 'destination']);
       return pair;

@@ -79,7 +79,7 @@ export class Rig {
     const directory = mkdtempSync('/dev/shm/pageferry-e2e-');
     const ground = options.ground?.(directory) ?? {};
     const undo = once(ground.undo ?? ((): void => undefined));
-    process.once('exit', () => endAtExit(directory, undo));
+    endAtExit(directory, undo);
     try {
       return await startIn(directory, options, ground, (parts) => new Rig({ ...parts, undo }));
     } catch (error) {
@@ -204,11 +204,21 @@ async function endAll(directory: string, undo: () => void): Promise<void> {
   rmSync(directory, { recursive: true });
 }
 
-/** What a test leaves that fails before its teardown; after a teardown there is nothing. */
-export function endAtExit(directory: string, undo: () => void = () => undefined): void {
+const directories = new Map<string, () => void>();
+process.once('exit', () => directories.forEach((before, directory) => endNow(directory, before)));
+
+/**
+ * At this process's end, ends what a test leaves that fails before its teardown; after a teardown there is nothing.
+ * `before` the files are removed: what is mounted among them must go first.
+ */
+export function endAtExit(directory: string, before: () => void = () => undefined): void {
+  directories.set(directory, before);
+}
+
+function endNow(directory: string, before: () => void): void {
   if (!existsSync(directory)) return;
   for (const pid of processesNaming(directory)) signalIfThere(pid, 'SIGKILL');
-  undo();
+  before();
   rmSync(directory, { recursive: true, force: true });
 }
 

@@ -38,6 +38,7 @@ export async function offerVersions(
     sessionId: SESSION_ID,
     epoch: 1,
     token,
+    isResumable: false,
     guestType: 'process',
     pageSize: PAGE_SIZE_BYTES,
     blocks: [{ id: 'pc.ram', sizeBytes: PAGE_SIZE_BYTES }],

@@ -5,11 +5,13 @@ import { USAGE, parseBenchOptions } from './bench/options.ts';
 import type { BenchOptions, Part } from './bench/options.ts';
 import { benchStatus } from './bench/status-latency.ts';
 import { benchTransfer } from './bench/transfer.ts';
+import { benchVerification } from './bench/verification.ts';
 
 const BENCHES: Readonly<Record<Part, (options: BenchOptions) => Promise<boolean>>> = {
   transfer: benchTransfer,
   status: benchStatus,
   memory: benchMemory,
+  verification: benchVerification,
 };
 
 async function main(args: readonly string[]): Promise<number> {

@@ -41,8 +41,8 @@ void t.test('what is in each direction', async (t) => {
     / control +epoch 3, aux 0, length 13: type=commit$/,
   ]);
   t.match(lines(await dump(controlFromDestination())), [
-    /^ {9}0 {2}control .* type=welcome .*sessionKey=<16 bytes> xbzrleCacheCeilingBytes=4096$/,
-    / type=round-result round=0 roots=\["(5e){16}"\] matches=true$/,
+    /^ {9}0 {2}control .* type=welcome .*sessionKey=<16 bytes> hasBase=false xbzrleCacheCeilingBytes=4096$/,
+    / type=round-result round=0 roots=\["(5e){16}"\] matches=true waitedMs=0$/,
   ]);
   t.match(lines(await dump(dataFromSource())), [
     / kind=data /,
@@ -194,7 +194,7 @@ void t.test('whatever byte is wrong, the dump ends in good order', async (t) => 
 });
 
 void t.test('a stream cannot write to the terminal', async (t) => {
-  const message = { type: 'abort', reason: '\u001b[2J and \u009b2J' } as const;
+  const message = { type: 'abort', outcome: 'failed', reason: '\u001b[2J and \u009b2J' } as const;
   const bytes = joined(controlFromSource(), fromSource(message));
   for (const format of [TEXT, JSON_LINES]) {
     const text = await dump(bytes, { format });

@@ -126,9 +126,9 @@ export const rows: readonly Row[] = [
     unsupported(/capabilities\.auto-converge: auto-converge is not available yet/),
   ),
   migrate(
-    'reconnecting',
-    () => ({ parameters: { 'reconnect-limit': 3 } }),
-    unsupported(/parameters\.reconnect-limit: resuming/),
+    'reconnecting for ever',
+    () => ({ parameters: { 'reconnect-limit': 1_000_001 } }),
+    body400(/parameters\.reconnect-limit/),
   ),
   migrate(
     'a cache of three pages',
@@ -205,7 +205,7 @@ export const rows: readonly Row[] = [
     },
   ),
   incoming('no address', () => ({ listen: undefined }), body400(/listen: is required/)),
-  incoming('a warm start', () => ({ base: true }), unsupported(/base: warm start/)),
+  incoming('a base of nobody', () => ({ base: true }), body400(/guest\.uuid: is required/)),
   incoming(
     'a QEMU guest',
     () => ({ guest: { type: 'qemu', qmp: '/q' } }),

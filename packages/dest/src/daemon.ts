@@ -4,12 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { incomingGuest } from '@pageferry/guest';
-import { recoverDestination, type DestinationRecord, type Journal } from '@pageferry/handover';
+import { incomingGuest, type IncomingGuest } from '@pageferry/guest';
+import { recoverDestination, type DestinationRecord, type Journal, type Session } from '@pageferry/handover';
 import { problemError } from '@pageferry/management';
 import {
   CACHE_BYTES_MAX,
   formatTcpAddress,
+  incomingBody,
   incomingParameters,
   isLoopbackHost,
   parseTcpAddress,
@@ -24,7 +25,7 @@ import { EngineProcess, Spare } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import { checkImages, type ImagePolicy } from './images.ts';
 import { Incoming } from './incoming.ts';
-import type { IncomingContext } from './incoming-context.ts';
+import type { Armed, IncomingContext } from './incoming-context.ts';
 import { ENGINE_ENTRY } from './page-engine.ts';
 import { SettledAnswers } from './settled-answers.ts';
 import { destinationStatus, IDLE_STATUS, socketAddresses } from './status.ts';
@@ -70,7 +71,7 @@ export class DestinationDaemon {
       'going on with what the journal says',
     );
     const incoming = new Incoming(
-      undefined,
+      this.#armedAgain(entry.session),
       this.#context(incomingParameters.parse({})),
       this.#cacheCeilingBytes,
     );
@@ -159,6 +160,19 @@ export class DestinationDaemon {
     this.#options.journal.close();
   }
 
+  /** What a journal has of an armed migration: enough for its source to go on. */
+  #armedAgain({ address, blocks, guest: spec }: Session): Armed | undefined {
+    const { guestCommands, stateDirectory } = this.#options;
+    const body = incomingBody.safeParse({ listen: address, blocks, guest: spec });
+    if (!body.success) return undefined;
+    const { guest } = body.data;
+    return {
+      body: body.data,
+      makeGuest: () => incomingGuest(guest, guestCommands, stateDirectory),
+      warnings: [],
+    };
+  }
+
   async #arm(body: IncomingBody): Promise<IncomingAnswer> {
     const { guestCommands, stateDirectory, policy, allowsPlainTcp } = this.#options;
     const address = parseTcpAddress(body.listen);
@@ -172,8 +186,8 @@ export class DestinationDaemon {
         },
       );
     }
-    const guest = incomingGuest(body.guest, guestCommands, stateDirectory);
-    const reasons = await guest.preflight();
+    const makeGuest = (): IncomingGuest => incomingGuest(body.guest, guestCommands, stateDirectory);
+    const reasons = await makeGuest().preflight();
     if (reasons.length > 0) throw new ProblemError('guest-unavailable', reasons.join('; '));
     // An engine that is just ending may still hold the lock of the very image that is asked for.
     await this.#incoming?.session?.receiving?.end();
@@ -181,7 +195,11 @@ export class DestinationDaemon {
     const ceilingBytes = body['xbzrle-cache-size'] ?? this.#cacheCeilingBytes;
     // Its source may not have heard yet what became of the last migration.
     this.#settled.remember(this.#options.journal.newest);
-    const incoming = new Incoming({ body, guest, warnings }, this.#context(body.parameters), ceilingBytes);
+    const incoming = new Incoming(
+      { body, makeGuest, warnings },
+      this.#context(body.parameters),
+      ceilingBytes,
+    );
     // Where the last migration's listener holds the very port that is asked for, it makes room; else a port that is
     // taken must not cost it.
     const isSamePort = this.#incoming?.address?.port === address.port;

@@ -6,7 +6,13 @@
  */
 import { lstatSync } from 'node:fs';
 import { findMappings, ImageSet, lockImage, openImage, type Image } from '@pageferry/memory';
-import { ProblemError, type DestinationBlock, type HelloStart, type Warning } from '@pageferry/protocol';
+import {
+  ProblemError,
+  type DestinationBlock,
+  type HelloResume,
+  type HelloStart,
+  type Warning,
+} from '@pageferry/protocol';
 import { system } from '@pageferry/transport';
 
 export interface ImagePolicy {
@@ -46,7 +52,7 @@ export async function checkImages(
  */
 export async function openDestinationImages(
   armed: readonly DestinationBlock[],
-  hello: Pick<HelloStart, 'blocks' | 'imageIdentities'>,
+  hello: Pick<HelloStart | HelloResume, 'blocks' | 'imageIdentities'>,
   hostBootId: string,
   { imageRoot, isStrict }: ImagePolicy,
 ): Promise<ImageSet> {

@@ -12,13 +12,13 @@ import { namedProcess, type EngineProcess } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import type { ImagePolicy } from './images.ts';
 import type { SessionFacts } from './incoming-session.ts';
-import type { Receiving } from './receiving.ts';
 import type { SettledAnswers } from './settled-answers.ts';
 
-/** What POST /incoming armed; absent after a restart. */
+/** What POST /incoming armed, or what the journal has of it. */
 export interface Armed {
   readonly body: IncomingBody;
-  readonly guest: IncomingGuest;
+  /** A guest that is not prepared yet, another one for each attempt. */
+  readonly makeGuest: () => IncomingGuest;
   readonly warnings: readonly Warning[];
 }
 
@@ -34,19 +34,25 @@ export interface IncomingContext {
   readonly parameters: IncomingParameters;
 }
 
+/** JSON has no undefined. */
+function journaledGuest({ guest: { uuid, ...guest } }: IncomingBody): Session['guest'] {
+  return uuid === undefined ? guest : { ...guest, uuid };
+}
+
 /** What a restarted daemon needs to go on. */
 export function journaledSession(
-  { sessionId, sessionKey }: Omit<SessionFacts, 'epoch'>,
+  { sessionId, sessionKey, isResumable }: SessionFacts,
   address: TcpAddress | undefined,
   armed: Armed,
-  { engine, images }: Receiving,
+  enginePid: number | undefined,
 ): Session {
   return {
     sessionId: Buffer.from(sessionId).toString('hex'),
     sessionKey: Buffer.from(sessionKey).toString('hex'),
     address: formatTcpAddress(address ?? { host: '', port: 0 }),
-    blocks: images.blocks.map(({ id, image }) => ({ id, path: image.path })),
-    guest: { ...armed.body.guest },
-    engine: namedProcess(engine.pid),
+    blocks: armed.body.blocks.map(({ id, path }) => ({ id, path })),
+    guest: journaledGuest(armed.body),
+    engine: enginePid === undefined ? null : namedProcess(enginePid),
+    isResumable,
   };
 }

@@ -7,10 +7,12 @@
  */
 import type { IncomingGuest } from '@pageferry/guest';
 import {
+  enterEpoch,
   HandoverError,
   type DestinationRecord,
   type DestinationState,
   type DestinationStep,
+  type HelloEpochs,
   type Journal,
   type SourceOrder,
 } from '@pageferry/handover';
@@ -21,6 +23,7 @@ import {
   type IncomingParameters,
   type ProblemDetails,
   type WelcomeResolve,
+  type WelcomeResume,
   type WelcomeStart,
 } from '@pageferry/protocol';
 import { TransportError } from '@pageferry/transport';
@@ -34,16 +37,21 @@ import { checkTakenOver, checkTakeover } from './takeover.ts';
 export interface SessionFacts {
   readonly sessionId: Uint8Array;
   readonly sessionKey: Uint8Array;
-  readonly epoch: number;
+  /** The source comes back with a newer epoch if an attempt fails before the commit. */
+  readonly isResumable: boolean;
+}
+
+/** What an attempt brings: its pages, and the guest that may be prepared from them. */
+export interface IncomingAttempt {
+  readonly receiving: Receiving;
+  readonly guest: IncomingGuest;
 }
 
 export interface IncomingSessionOptions {
   readonly facts: SessionFacts;
   readonly first: DestinationStep;
   /** Absent after a restart. */
-  readonly receiving: Receiving | undefined;
-  /** The guest that is not prepared yet; absent after a restart. */
-  readonly guest: IncomingGuest | undefined;
+  readonly attempt: IncomingAttempt | undefined;
   readonly journal: Journal<DestinationRecord>;
   readonly endEngine: () => Promise<void>;
   readonly parameters: IncomingParameters;
@@ -52,27 +60,44 @@ export interface IncomingSessionOptions {
 
 export class IncomingSession {
   readonly facts: SessionFacts;
-  readonly receiving: Receiving | undefined;
   readonly startedMs = performance.now();
   endedMs: number | undefined;
   problem: ProblemDetails | undefined;
   isCancelled = false;
   readonly #ownership: Ownership;
+  #attempt: IncomingAttempt | undefined;
   #lastRound = -1;
   #hasHandover = false;
+  /** No other attempt is to follow, as far as anybody said. */
+  #isFinal: boolean;
   readonly #parameters: IncomingParameters;
   readonly #logger: Logger;
 
   constructor(options: IncomingSessionOptions) {
     this.facts = options.facts;
-    this.receiving = options.receiving;
+    this.#attempt = options.attempt;
+    // What was over before a restart may have been told as the end; a source that comes back all the same is taken.
+    this.#isFinal = options.first.state.phase === 'aborted';
     this.#parameters = options.parameters;
     this.#logger = options.logger;
-    this.#ownership = new Ownership({ ...options, onChange: (state) => this.#changed(state) });
+    this.#ownership = new Ownership({
+      ...options,
+      guest: () => this.#attempt?.guest,
+      onChange: (state) => this.#changed(state),
+    });
   }
 
   get state(): DestinationState {
     return this.#ownership.state;
+  }
+
+  get receiving(): Receiving | undefined {
+    return this.#attempt?.receiving;
+  }
+
+  /** An attempt has ended, and the source said that it comes back. Nothing of a guest is here. */
+  get isInterrupted(): boolean {
+    return this.state.phase === 'aborted' && this.facts.isResumable && !this.#isFinal;
   }
 
   /** What is odd about a guest that runs. */
@@ -90,9 +115,36 @@ export class IncomingSession {
     await this.#ownership.begin();
   }
 
+  /**
+   * Takes the newer epoch of a proven hello; the attempt before has ended.
+   * @returns whether it was taken: a guest of the old epoch may not be proven dead, the journal not be written
+   */
+  async enterEpoch(hello: HelloEpochs): Promise<boolean> {
+    const state = await enterEpoch((event) => this.#ownership.deliver(event), hello);
+    if (state.phase !== 'receiving' || state.epoch !== hello.epoch) return false;
+    this.#attempt = undefined;
+    this.#lastRound = -1;
+    this.#hasHandover = false;
+    this.#isFinal = false;
+    this.isCancelled = false;
+    this.endedMs = undefined;
+    this.problem = undefined;
+    return true;
+  }
+
+  /** The pages of the epoch that was entered. */
+  receive(attempt: IncomingAttempt): void {
+    this.#attempt = attempt;
+  }
+
+  /** Ends the engine and lets the images go, so that another attempt can have them. */
+  async endAttempt(): Promise<void> {
+    await this.receiving?.end();
+  }
+
   /** Welcomes a link whose hello was proven; it is the one in use from here on. */
-  async attach(link: DestinationLink, welcome: WelcomeStart | WelcomeResolve): Promise<void> {
-    const { epoch } = this.facts;
+  async attach(link: DestinationLink, welcome: WelcomeStart | WelcomeResume | WelcomeResolve): Promise<void> {
+    const { epoch } = this.state;
     this.#ownership.link?.close();
     this.#ownership.link = link;
     link.accept(epoch);
@@ -118,7 +170,8 @@ export class IncomingSession {
         await this.fail(new ProblemError('protocol-violation', message.problem.detail, { peer: 'source' }));
         break;
       case 'abort':
-        if (this.endedMs === undefined) this.isCancelled = true;
+        this.#isFinal = message.outcome !== 'interrupted';
+        if (this.endedMs === undefined) this.isCancelled = message.outcome === 'cancelled';
         await this.#order(link, message, epoch);
         break;
       case 'commit':
@@ -141,7 +194,7 @@ export class IncomingSession {
     if (this.state.phase !== 'receiving') return;
     const problem = problemOf(error, { phase: 'receiving', peer: 'destination' });
     this.problem ??= problem;
-    this.#ownership.link?.send({ type: 'error', problem: toWire(problem, 'destination') }, this.facts.epoch);
+    this.#ownership.link?.send({ type: 'error', problem: toWire(problem, 'destination') }, this.state.epoch);
     await this.#ownership.deliver({ type: 'failed', reason: problem.detail });
   }
 
@@ -154,6 +207,7 @@ export class IncomingSession {
       });
     }
     this.isCancelled = true;
+    this.#isFinal = true;
     const state = await this.#ownership.deliver({ type: 'operator-abort' });
     if (state.phase !== 'starting' && state.phase !== 'running') return;
     this.isCancelled = false;
@@ -175,7 +229,7 @@ export class IncomingSession {
 
   /** The ceiling of the source's cache. */
   tellCacheCeiling(bytes: number): void {
-    this.#ownership.link?.send({ type: 'cache-ceiling', bytes }, this.facts.epoch);
+    this.#ownership.link?.send({ type: 'cache-ceiling', bytes }, this.state.epoch);
   }
 
   /** Ends what can be ended; what was promised stays in the journal. */
@@ -221,15 +275,19 @@ export class IncomingSession {
     epoch: number,
   ): Promise<void> {
     if (!(await this.#isInOrder(round, theirs))) return;
+    const startMs = performance.now();
     const answer = await this.receiving?.compare(round, theirs);
     if (answer === undefined) return;
     this.#logger.info({ round, matches: answer.matches }, 'round done');
-    link.send({ type: 'round-result', round, roots: [...answer.roots], matches: answer.matches }, epoch);
+    const { matches } = answer;
+    const waitedMs = performance.now() - startMs;
+    link.send({ type: 'round-result', round, roots: [...answer.roots], matches, waitedMs }, epoch);
   }
 
   async #handover(message: Extract<FromSource, { type: 'handover' }>, epoch: number): Promise<void> {
     if (!(await this.#isInOrder(message.round, message.roots))) return;
     this.#hasHandover = true;
+    const attempt = this.#attempt;
     try {
       await this.receiving?.verify(message.round, message.roots);
       // What was verified must stay so: nothing may write into the images any more.
@@ -237,7 +295,7 @@ export class IncomingSession {
       if (this.state.phase !== 'receiving') return;
       await this.#ownership.deliver({ type: 'handover-verified', epoch, runState: message.runState });
     } catch (error) {
-      await this.fail(error);
+      if (this.#attempt === attempt) await this.fail(error);
     }
   }
 
@@ -249,7 +307,7 @@ export class IncomingSession {
         break;
       case 'aborted':
       case 'refused':
-        this.endedMs ??= performance.now();
+        if (!this.isInterrupted) this.endedMs ??= performance.now();
         this.problem ??= describeProblem(this.isCancelled ? 'cancelled' : 'guest-failed', state.reason, {
           peer: 'destination',
         });

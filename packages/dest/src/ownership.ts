@@ -26,7 +26,7 @@ export interface OwnershipOptions {
   readonly first: DestinationStep;
   readonly journal: DestinationPorts['journal'];
   /** The guest that is not prepared yet; absent after a restart, when identities are all there is. */
-  readonly guest: IncomingGuest | undefined;
+  readonly guest: () => IncomingGuest | undefined;
   readonly endEngine: () => Promise<void>;
   readonly logger: Logger;
   /** Every change. */
@@ -76,7 +76,7 @@ export class Ownership {
   }
 
   async #prepare(): Promise<GuestIdentity> {
-    const { guest } = this.#options;
+    const guest = this.#options.guest();
     if (guest === undefined)
       throw new Error('a guest can only be prepared by the daemon that was armed for it');
     return { ...(await guest.prepare(null)) };
@@ -90,7 +90,7 @@ export class Ownership {
 
   async #destroy(identity: GuestIdentity | null): Promise<void> {
     if (identity !== null) await incomingGuestFromIdentity(identity).destroy();
-    else await this.#options.guest?.destroy();
+    else await this.#options.guest()?.destroy();
   }
 
   #report(report: Report): void {

@@ -8,6 +8,7 @@ import {
   decodeDataHello,
   PAGE_SIZE_BYTES,
   ProblemError,
+  type HelloResume,
   type HelloStart,
   type Proof,
   type RootStatus,
@@ -19,9 +20,11 @@ import { RoundHistory } from './round-history.ts';
 import { areSameRoots, Rounds } from './rounds.ts';
 
 export interface ReceivingOptions {
-  readonly hello: HelloStart;
+  readonly hello: HelloStart | HelloResume;
   readonly images: ImageSet;
   readonly sessionKey: Uint8Array;
+  /** The images hold an older copy, or what an earlier attempt left. */
+  readonly hasBase: boolean;
   /** An engine that is started and idle. */
   readonly process: EngineProcess;
   readonly onFailure: (error: Error) => void;
@@ -53,6 +56,8 @@ export class Receiving {
         epoch: hello.epoch,
         streamCount: hello.streamCount,
         secret: hello.secret,
+        hasBase: options.hasBase,
+        audits: hello.destinationReread,
         blockPageCounts: images.blocks.map(({ image }) => image.sizeBytes / PAGE_SIZE_BYTES),
       },
       process: options.process,

@@ -6,7 +6,16 @@ import type { RoundStatus } from '@pageferry/protocol';
 import type { Counters } from './engine/counters.ts';
 import type { RoundApplied } from './page-engine.ts';
 
-const NONE: Counters = { normal: 0, zero: 0, xbzrlePages: 0, xbzrleBytes: 0, transferredBytes: 0 };
+const NONE: Counters = {
+  normal: 0,
+  zero: 0,
+  xbzrlePages: 0,
+  xbzrleBytes: 0,
+  transferredBytes: 0,
+  digestMs: 0,
+  auditMs: 0,
+  auditDiffering: 0,
+};
 
 export class RoundHistory {
   readonly #rounds: RoundStatus[] = [];

@@ -1,5 +1,5 @@
 /** Answers a source that asks about a session that is over here: the same answer to whatever it says. */
-import { resolveProof, checkProof, type HelloResolve, type IncomingParameters } from '@pageferry/protocol';
+import { helloProof, checkProof, type HelloResolve, type IncomingParameters } from '@pageferry/protocol';
 import type { DestinationLink } from './session.ts';
 import type { SettledAnswer } from './settled-answers.ts';
 
@@ -15,7 +15,7 @@ export function welcomeSettled(
   const sessionKey = Buffer.from(answer.sessionKey, 'hex');
   checkProof(
     hello.proof,
-    resolveProof({ sessionKey, sessionId: hello.sessionId, epoch: hello.epoch }),
+    helloProof('resolve', { sessionKey, sessionId: hello.sessionId, epoch: hello.epoch }),
     'hello',
   );
   link.accept(hello.epoch);

@@ -7,7 +7,9 @@ import {
   type Phase,
   type RamStatus,
   type SocketAddress,
+  type VerificationCost,
 } from '@pageferry/protocol';
+import type { Counters } from './engine/counters.ts';
 import type { Incoming } from './incoming.ts';
 
 /** Before anything was armed. */
@@ -27,7 +29,7 @@ export const IDLE_STATUS: MigrationStatus = {
 };
 
 export function destinationStatus(incoming: Incoming, nowMs: number): MigrationStatus {
-  const { problem, id, armed } = incoming;
+  const { problem, id, armed, state } = incoming;
   const receiving = incoming.session?.receiving;
   const phase = phaseOf(incoming);
   // From the source's coming; while nobody has come, from the arming.
@@ -55,6 +57,8 @@ export function destinationStatus(incoming: Incoming, nowMs: number): MigrationS
       rounds: [...(receiving?.history.rounds ?? [])],
       roots: receiving?.roots ?? [],
       verified: receiving?.verified ?? [],
+      ...(state === undefined ? {} : { epoch: state.epoch }),
+      ...(receiving?.counters === undefined ? {} : { verification: verification(receiving.counters) }),
       guest: guestStatus(incoming),
       image: imageState(incoming),
       ...(engine === undefined ? {} : { engine: { pid: engine, 'rss-anon': receiving?.rssAnonBytes ?? 0 } }),
@@ -86,6 +90,7 @@ function phaseOf(incoming: Incoming): Phase {
     case 'destroying':
       return 'aborting';
     case 'aborted':
+      if (incoming.session?.isInterrupted === true) return 'interrupted';
       return isCancelled ? 'cancelled' : 'failed';
     case 'refused':
       return 'failed';
@@ -115,6 +120,11 @@ function ram({ session }: Incoming, totalMs: number): RamStatus {
     'precopy-bytes': transferred,
     'downtime-bytes': 0,
   };
+}
+
+function verification(counters: Counters): VerificationCost {
+  const { digestMs, auditMs, auditDiffering } = counters;
+  return { 'digest-ms': digestMs, 'audit-ms': auditMs, 'audit-differing': auditDiffering };
 }
 
 /** Share of memory that arrived at least once; pages that come again count no more than the whole. */

@@ -46,7 +46,7 @@ function bench(t: Test, stream = 0, streamCount = 1): Bench {
     image: { fd, path: 'image', sizeBytes: PAGE_COUNT * PAGE },
     calls: system,
   });
-  const block = new BlockWriter({ index: 0, shard, writer, table, kernel });
+  const block = new BlockWriter({ index: 0, shard, writer, table, kernel, wrote: () => undefined });
   const counters = new SharedCounters(COUNTER_NAMES, SharedCounters.allocate(COUNTER_NAMES));
   const applier = new FrameApplier(kernel, counters);
   const records = new PageRecordTable();

@@ -6,7 +6,16 @@ const applied = (round: number): RoundApplied => ({
   type: 'round-applied',
   round,
   roots: [],
-  counters: { normal: 0, zero: 0, xbzrlePages: 0, xbzrleBytes: 0, transferredBytes: 0 },
+  counters: {
+    normal: 0,
+    zero: 0,
+    xbzrlePages: 0,
+    xbzrleBytes: 0,
+    transferredBytes: 0,
+    digestMs: 0,
+    auditMs: 0,
+    auditDiffering: 0,
+  },
   rssAnonBytes: 0,
 });
 

@@ -75,6 +75,8 @@ const session = z.strictObject({
   /** At the source the running guest's identity; at the destination the incoming guest's specification. */
   guest: guestIdentity,
   engine: processIdentity.nullable(),
+  /** At the destination: the source said that it comes back with a newer epoch. */
+  isResumable: z.boolean().optional(),
 });
 
 /** One slot of source.journal. */

@@ -55,11 +55,20 @@ export class Shard {
   /** This stream's chunks, in the order of the block. */
   *chunks(): Generator<ShardChunk, void, undefined> {
     for (let turn = 0; turn < this.#chunkCount; turn += 1) {
-      const chunk = turn * this.streamCount + this.stream;
-      const firstPage = chunk * EXTENT_PAGES;
-      const pageCount = Math.min(EXTENT_PAGES, this.pageCount - firstPage);
-      yield { chunk, firstPage, firstLocalPage: turn * EXTENT_PAGES, pageCount };
+      yield this.chunkAt(turn * this.streamCount + this.stream);
     }
+  }
+
+  /** One of this stream's chunks, by its index in the block; another stream's is a fault of the program. */
+  chunkAt(chunk: number): ShardChunk {
+    const firstPage = chunk * EXTENT_PAGES;
+    assert(
+      chunk % this.streamCount === this.stream && firstPage < this.pageCount,
+      `chunk ${chunk} is not ours`,
+    );
+    const pageCount = Math.min(EXTENT_PAGES, this.pageCount - firstPage);
+    const firstLocalPage = Math.floor(chunk / this.streamCount) * EXTENT_PAGES;
+    return { chunk, firstPage, firstLocalPage, pageCount };
   }
 
   /** The block's page index of a local one. The caller has checked that it is below localPageLimit. */

@@ -66,7 +66,10 @@ function refuseDoubles(
   }
 }
 
-const guestNone = z.strictObject({ type: z.literal('none') });
+/** Tells guests apart: where the destination is armed for one, only that guest may come. */
+const uuid = z.guid().optional();
+
+const guestNone = z.strictObject({ type: z.literal('none'), uuid });
 
 /** A guest at the source: nobody, or a running process whose memory the image is. */
 export const sourceGuest = z.discriminatedUnion('type', [
@@ -77,6 +80,7 @@ export const sourceGuest = z.discriminatedUnion('type', [
       .int()
       .min(2)
       .max(2 ** 22),
+    uuid,
   }),
 ]);
 export type SourceGuest = z.output<typeof sourceGuest>;
@@ -84,7 +88,7 @@ export type SourceGuest = z.output<typeof sourceGuest>;
 /** A guest at the destination: nobody, or a command's name in the daemon's configuration (never a command line). */
 export const destinationGuest = z.discriminatedUnion('type', [
   guestNone,
-  z.strictObject({ type: z.literal('process'), command: z.string().regex(/^[a-zA-Z0-9._-]{1,64}$/) }),
+  z.strictObject({ type: z.literal('process'), command: z.string().regex(/^[a-zA-Z0-9._-]{1,64}$/), uuid }),
 ]);
 export type DestinationGuest = z.output<typeof destinationGuest>;
 
@@ -99,13 +103,31 @@ export const tracker = z.discriminatedUnion('type', [z.strictObject({ type: z.li
 export type Tracker = z.output<typeof tracker>;
 
 /** POST /incoming. `xbzrle-cache-size` is the ceiling granted to the source; without it, what PUT /cache-size set holds. */
-export const incomingBody = z.strictObject({
-  listen,
-  blocks: destinationBlocks,
-  'xbzrle-cache-size': cacheSizeBytes.optional(),
-  guest: destinationGuest.default({ type: 'none' }),
-  parameters: incomingParameters.prefault({}),
-});
+export const incomingBody = z
+  .strictObject({
+    listen,
+    blocks: destinationBlocks,
+    'xbzrle-cache-size': cacheSizeBytes.optional(),
+    guest: destinationGuest.default({ type: 'none' }),
+    /** The images hold an older copy of this very guest (a UUID is needed): only differences travel. */
+    base: z.boolean().default(false),
+    parameters: incomingParameters.prefault({}),
+  })
+  .superRefine(checkBase);
+function checkBase(
+  { base, guest, blocks }: { base: boolean; guest: DestinationGuest; blocks: readonly DestinationBlock[] },
+  context: z.RefinementCtx,
+): void {
+  if (!base) return;
+  const refuse = (path: (string | number)[], message: string): void =>
+    context.addIssue({ code: 'custom', path, message });
+  if (guest.uuid === undefined)
+    refuse(['guest', 'uuid'], 'is required with base: an older copy of another guest would be no base');
+  blocks.forEach(({ create }, index) => {
+    if (create) refuse(['blocks', index, 'create'], 'makes a new file, which is no base');
+  });
+}
+
 export type IncomingBody = z.output<typeof incomingBody>;
 
 /** `uri` is what POST /migrate takes; the token is good for one migration. */

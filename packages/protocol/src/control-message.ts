@@ -96,12 +96,8 @@ const helloBase = {
   abortedEpoch: epoch.optional(),
 };
 
-/** Begins a migration at an armed destination. */
-export const helloStart = z.object({
-  ...helloBase,
-  purpose: z.literal('start'),
-  /** The one-time token of POST /incoming. */
-  token: z.string().min(1).max(TOKEN_MAX_CHARACTERS),
+/** What every attempt is made from. */
+const attempt = {
   guestType: z.enum(['none', 'process', 'qemu']),
   guestUuid: z.guid().optional(),
   /** Not a literal: a destination that knows another size answers with a reason. */
@@ -119,13 +115,33 @@ export const helloStart = z.object({
   destinationReread: z.boolean(),
   /** One per block, so that the destination can refuse to write into the very image that is read. */
   imageIdentities: z.array(imageIdentity).max(BLOCKS_MAX).optional(),
+};
+
+/** Begins a migration at an armed destination. */
+export const helloStart = z.object({
+  ...helloBase,
+  ...attempt,
+  purpose: z.literal('start'),
+  /** The one-time token of POST /incoming. */
+  token: z.string().min(1).max(TOKEN_MAX_CHARACTERS),
+  /** The source will come back with a newer epoch if this attempt fails before the commit. */
+  isResumable: z.boolean(),
+});
+
+/** Goes on with a migration in a newer epoch, after whatever ended the one before. */
+export const helloResume = z.object({
+  ...helloBase,
+  ...attempt,
+  purpose: z.literal('resume'),
+  /** helloProof('resume') of proof.ts. */
+  proof: binary(PROOF_SIZE_BYTES),
 });
 
 /** Asks about, or finishes, the handover of an epoch after a connection was lost. */
 export const helloResolve = z.object({
   ...helloBase,
   purpose: z.literal('resolve'),
-  /** resolveProof() of proof.ts. */
+  /** helloProof('resolve') of proof.ts. */
   proof: binary(PROOF_SIZE_BYTES),
 });
 
@@ -146,7 +162,9 @@ const handover = z.strictObject({
 });
 
 const commit = z.strictObject({ type: z.literal('commit') });
-const abort = z.strictObject({ type: z.literal('abort'), reason: longText });
+/** What became of the attempt: another one follows, or the operator or a failure ended the migration. */
+export const abortOutcome = z.enum(['interrupted', 'cancelled', 'failed']);
+const abort = z.strictObject({ type: z.literal('abort'), outcome: abortOutcome, reason: longText });
 const query = z.strictObject({ type: z.literal('query') });
 const ping = z.strictObject({ type: z.literal('ping'), sequence: u32 });
 const pong = z.strictObject({ type: z.literal('pong'), sequence: u32 });
@@ -154,7 +172,7 @@ const error = z.strictObject({ type: z.literal('error'), problem: wireProblem })
 
 /** What the source sends and the destination takes. */
 export const sourceMessage = z.discriminatedUnion('type', [
-  z.discriminatedUnion('purpose', [helloStart, helloResolve]),
+  z.discriminatedUnion('purpose', [helloStart, helloResume, helloResolve]),
   roundEnd,
   handover,
   commit,
@@ -183,6 +201,15 @@ const welcomeStart = z.strictObject({
   version: z.int().min(1).max(VERSION_NUMBER_MAX),
   /** Proves every later connection of the session. */
   sessionKey: binary(SESSION_KEY_SIZE_BYTES),
+  /** The destination holds an older copy: the digest exchange comes before the bulk stage. */
+  hasBase: z.boolean(),
+  xbzrleCacheCeilingBytes: byteCount,
+});
+
+const welcomeResume = z.strictObject({
+  type: z.literal('welcome'),
+  purpose: z.literal('resume'),
+  version: z.int().min(1).max(VERSION_NUMBER_MAX),
   xbzrleCacheCeilingBytes: byteCount,
 });
 
@@ -207,6 +234,8 @@ const roundResult = z.strictObject({
   round: u32,
   roots,
   matches: z.boolean(),
+  /** How long pages of the round were still on their way, or not applied, when its end had come, milliseconds. */
+  waitedMs: z.number().min(0),
 });
 const cacheCeiling = z.strictObject({ type: z.literal('cache-ceiling'), bytes: byteCount });
 const ready = z.strictObject({ type: z.literal('ready') });
@@ -216,7 +245,7 @@ const aborted = z.strictObject({ type: z.literal('aborted'), reason: longText })
 
 /** What the destination sends and the source takes. */
 export const destinationMessage = z.discriminatedUnion('type', [
-  z.discriminatedUnion('purpose', [welcomeStart, welcomeResolve]),
+  z.discriminatedUnion('purpose', [welcomeStart, welcomeResume, welcomeResolve]),
   reject,
   roundResult,
   cacheCeiling,
@@ -229,12 +258,15 @@ export const destinationMessage = z.discriminatedUnion('type', [
   error,
 ]);
 
+export type AbortOutcome = z.infer<typeof abortOutcome>;
 export type WireProblem = z.infer<typeof wireProblem>;
 export type HelloStart = z.infer<typeof helloStart>;
 export type HelloResolve = z.infer<typeof helloResolve>;
-export type Hello = HelloStart | HelloResolve;
+export type HelloResume = z.infer<typeof helloResume>;
+export type Hello = HelloStart | HelloResume | HelloResolve;
 export type HandoverPhase = z.infer<typeof handoverPhase>;
 export type WelcomeStart = z.infer<typeof welcomeStart>;
+export type WelcomeResume = z.infer<typeof welcomeResume>;
 export type WelcomeResolve = z.infer<typeof welcomeResolve>;
 export type SourceMessage = z.infer<typeof sourceMessage>;
 export type DestinationMessage = z.infer<typeof destinationMessage>;

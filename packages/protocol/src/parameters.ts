@@ -175,13 +175,16 @@ export const parameterShape = {
       'Longest pause before the commit; then the guest resumes at the source. Never ends a committed one',
   }),
   'reconnect-limit': z
-    .literal(0)
+    .int()
+    .min(0)
+    .max(1_000_000)
     .default(0)
     .register(parameterFacts, {
       unit: 'attempts',
       live: false,
       sides: ['source'],
-      description: 'Reconnects of a cut migration; 0 is the only value as yet',
+      description:
+        'Attempts in a row to go on with a migration that was interrupted before the commit; 0 gives up at once',
     }),
 };
 

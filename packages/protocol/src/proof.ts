@@ -34,11 +34,11 @@ export function dataProof(session: SessionFacts, { stream, streamCount }: Stream
   return proof('data', session, facts);
 }
 
-/** Proof of a hello with purpose resolve: HMAC over "resolve", session id, epoch u32. 32 bytes. */
-export function resolveProof(session: SessionFacts): Uint8Array {
+/** Proof of a hello with purpose resume or resolve: HMAC over that word, session id, epoch u32. 32 bytes. */
+export function helloProof(purpose: 'resume' | 'resolve', session: SessionFacts): Uint8Array {
   const facts = new Uint8Array(4);
   new DataView(facts.buffer).setUint32(0, session.epoch, true);
-  return proof('resolve', session, facts);
+  return proof(purpose, session, facts);
 }
 
 /** Compares in constant time. Throws ProtocolError wrong-proof, naming `what`. */

@@ -35,6 +35,8 @@ export const phase = z.enum([
   'rounds',
   /** Destination: pages arrive. */
   'receiving',
+  /** Before the commit: an attempt has ended, the guest runs at the source, another attempt follows. */
+  'interrupted',
   'pausing',
   'pre-switchover',
   'final-round',
@@ -69,6 +71,7 @@ export const phaseStatus: Readonly<Record<Phase, StatusWord>> = {
   bulk: 'active',
   rounds: 'active',
   receiving: 'active',
+  interrupted: 'active',
   pausing: 'active',
   'pre-switchover': 'pre-switchover',
   'final-round': 'device',
@@ -159,6 +162,31 @@ export type RootStatus = z.output<typeof rootStatus>;
 export const proof = z.enum(['sent-equals-applied', 'source-rescanned', 'destination-reread']);
 export type Proof = z.output<typeof proof>;
 
+/** Pages of a block whose digest at the destination was not that of what was sent; they were sent again. */
+export const repair = z.object({
+  /** The round that found them and sent them again. */
+  round: count,
+  block: z.string(),
+  pages: count,
+  'first-page': count,
+});
+export type Repair = z.output<typeof repair>;
+
+/** An attempt that ended before the commit and was followed by another one. */
+export const interruption = z.object({ epoch: count, phase, reason: z.string() });
+export type Interruption = z.output<typeof interruption>;
+
+/** What verification cost so far. Source: waiting for roots, digest exchange. Destination: digesting files, audit. */
+export const verificationCost = z.object({
+  'confirm-ms': milliseconds.optional(),
+  'exchange-ms': milliseconds.optional(),
+  'digest-ms': milliseconds.optional(),
+  'audit-ms': milliseconds.optional(),
+  /** Extents of 2 MiB that read back differently than they were written. */
+  'audit-differing': count.optional(),
+});
+export type VerificationCost = z.output<typeof verificationCost>;
+
 export const warning = z.object({ name: z.string(), detail: z.string() });
 export type Warning = z.output<typeof warning>;
 
@@ -195,6 +223,11 @@ export const pageferryStatus = z.object({
   rounds: z.array(roundStatus),
   roots: z.array(rootStatus),
   verified: z.array(proof),
+  repairs: z.array(repair).optional(),
+  /** The session's epoch: each attempt has its own. */
+  epoch: count.optional(),
+  interruptions: z.array(interruption).optional(),
+  verification: verificationCost.optional(),
   guest: guestStatus.optional(),
   /** The destination's images: nothing written, something written, all of memory. */
   image: z.enum(['untouched', 'partial', 'complete']).optional(),

@@ -9,8 +9,6 @@ import { type BodyError, ProblemError } from './problem.ts';
 /** Field name → what to say. The names mean the same thing wherever they stand. */
 const unsupportedFields: Readonly<Record<string, string>> = {
   tls: 'TLS on the data port is not available yet',
-  base: 'warm start from an older copy is not available yet',
-  resume: 'resuming a cut migration is not available yet',
   verify: 'verification by a cryptographic hash is not available yet',
   'final-scan': 'the final scan is always done: the scan tracker needs it',
   'cpu-throttle-initial': 'auto-converge is not available yet',
@@ -33,21 +31,11 @@ const unsupportedValues: readonly UnsupportedValue[] = [
     matches: (value) => value === true,
     message: 'auto-converge is not available yet',
   },
-  {
-    field: 'base',
-    matches: (value) => value === true,
-    message: 'warm start from an older copy is not available yet',
-  },
   { field: 'type', matches: (value) => value === 'qemu', message: 'QEMU guests are not supported yet' },
   {
     field: 'type',
     matches: (value) => value === 'soft-dirty',
     message: 'the soft-dirty tracker is not available yet',
-  },
-  {
-    field: 'reconnect-limit',
-    matches: (value) => typeof value === 'number' && value > 0,
-    message: 'resuming a cut migration is not available yet, so only 0 is possible',
   },
 ];
 

@@ -7,6 +7,7 @@ export * from './digest-frames.ts';
 export * from './errors.ts';
 export * from './frame-splitter.ts';
 export * from './frame.ts';
+export { checkExpected } from './layout.ts';
 export * from './limits.ts';
 export * from './page-records.ts';
 export * from './preamble.ts';

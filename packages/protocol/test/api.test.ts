@@ -31,6 +31,7 @@ await t.test('defaults are filled in', async (t) => {
     ...INCOMING,
     blocks: [{ ...BLOCK, create: false }],
     guest: { type: 'none' },
+    base: false,
     parameters: { 'hello-timeout': 5000, 'ping-interval': 1000, 'ping-timeout': 5000 },
   });
   t.match(parseBody(migrateBody, { ...MIGRATE, guest: { type: 'process', pid: 42 } }), {
@@ -108,12 +109,11 @@ const wrongMigrate: readonly Wrong[] = [
   ],
   [
     'reconnect',
-    { ...MIGRATE, parameters: { 'reconnect-limit': 3 } },
-    'unsupported-field',
+    { ...MIGRATE, parameters: { 'reconnect-limit': -1 } },
+    'invalid-body',
     ['parameters.reconnect-limit'],
   ],
   ['TLS', { ...MIGRATE, tls: {} }, 'unsupported-field', ['tls'], /not available yet/],
-  ['resume', { ...MIGRATE, resume: true }, 'unsupported-field', ['resume']],
   ['one unknown, one not yet', { ...MIGRATE, tls: {}, speed: 1 }, 'invalid-body', ['tls', 'speed']],
   [
     'not a boolean',
@@ -127,7 +127,7 @@ const wrongMigrate: readonly Wrong[] = [
 const wrongIncoming: readonly Wrong[] = [
   ['listen', { ...INCOMING, listen: 'unix:/x' }, 'invalid-body', ['listen']],
   ['port too large', { ...INCOMING, listen: 'tcp:[::1]:65536' }, 'invalid-body', ['listen']],
-  ['base', { ...INCOMING, base: true }, 'unsupported-field', ['base'], /warm start/],
+  ['base without a UUID', { ...INCOMING, base: true }, 'invalid-body', ['guest.uuid']],
   ['ceiling', { ...INCOMING, 'xbzrle-cache-size': 1000 }, 'invalid-body', ['xbzrle-cache-size']],
   [
     'pid',

@@ -145,6 +145,7 @@ function largestHello(blockCount: number, id: string): HelloStart {
     epoch: 1,
     purpose: 'start',
     token: 't'.repeat(128),
+    isResumable: true,
     guestType: 'none',
     pageSize: 4096,
     blocks: Array.from({ length: blockCount }, () => ({ id, sizeBytes: 2 ** 44 })),

@@ -61,7 +61,7 @@ void t.test('what the source may not say', (t) => {
     ['no version', { ...hello, versions: [] }],
     ['version 0', { ...hello, versions: [0] }],
     ['17 versions', { ...hello, versions: Array.from({ length: 17 }, (_, index) => index + 1) }],
-    ['an unknown purpose', { ...hello, purpose: 'resume' }],
+    ['an unknown purpose', { ...hello, purpose: 'again' }],
     ['epoch 0', { ...hello, epoch: 0 }],
     ['epoch 2^32', { ...hello, epoch: 2 ** 32 }],
     ['a long token', { ...hello, token: 't'.repeat(129) }],

@@ -2,7 +2,7 @@
  * What the hex examples of docs/PROTOCOL.md mean, by their names: a value, and how this package makes and reads its
  * bytes. Used by golden.test.ts for both directions.
  */
-import type { DestinationMessage, SourceMessage, WireProblem } from '../src/control-message.ts';
+import type { DestinationMessage, HelloStart, SourceMessage, WireProblem } from '../src/control-message.ts';
 import {
   decodeDestinationMessage,
   decodeSourceMessage,
@@ -45,7 +45,7 @@ import {
   writePagesHeader,
 } from '../src/page-records.ts';
 import { decodePreamble, encodePreamble } from '../src/preamble.ts';
-import { resolveProof } from '../src/proof.ts';
+import { helloProof } from '../src/proof.ts';
 
 export interface Example {
   readonly value: unknown;
@@ -67,6 +67,18 @@ const problem: WireProblem = {
   peer: 'destination',
   retryable: false,
 };
+
+/** What every attempt is made from. */
+const attempt = {
+  guestType: 'process',
+  pageSize: 4096,
+  blocks: [{ id: 'pc.ram', sizeBytes: 8589934592 }],
+  streamCount: 2,
+  secret: countingBytes(0x20, 192),
+  xbzrleCacheSizeBytes: 67108864,
+  destinationReread: true,
+  imageIdentities: [{ hostBootId: 'b0071d', device: '28', inode: '9007199254740993' }],
+} satisfies Partial<HelloStart>;
 
 /** All examples, by name. */
 export const goldenExamples: ReadonlyMap<string, Example> = new Map<string, Example>([
@@ -212,14 +224,21 @@ export function sourceMessages(): ReadonlyMap<string, SourceMessage> {
         epoch: EPOCH,
         purpose: 'start',
         token: 'one-time-token',
-        guestType: 'process',
-        pageSize: 4096,
-        blocks: [{ id: 'pc.ram', sizeBytes: 8589934592 }],
-        streamCount: 2,
-        secret: countingBytes(0x20, 192),
-        xbzrleCacheSizeBytes: 67108864,
-        destinationReread: true,
-        imageIdentities: [{ hostBootId: 'b0071d', device: '28', inode: '9007199254740993' }],
+        isResumable: true,
+        ...attempt,
+      },
+    ],
+    [
+      'hello-resume',
+      {
+        type: 'hello',
+        versions: [1],
+        sessionId,
+        epoch: EPOCH + 1,
+        abortedEpoch: EPOCH,
+        purpose: 'resume',
+        proof: helloProof('resume', { ...session, epoch: EPOCH + 1 }),
+        ...attempt,
       },
     ],
     [
@@ -230,13 +249,13 @@ export function sourceMessages(): ReadonlyMap<string, SourceMessage> {
         sessionId,
         epoch: EPOCH,
         purpose: 'resolve',
-        proof: resolveProof(session),
+        proof: helloProof('resolve', session),
       },
     ],
     ['round-end', { type: 'round-end', round: 0, roots: [rootA] }],
     ['handover', { type: 'handover', round: 3, roots: [rootA], sourceRescanned: true, runState: 'running' }],
     ['commit', { type: 'commit' }],
-    ['abort', { type: 'abort', reason: 'cancelled by the operator' }],
+    ['abort', { type: 'abort', outcome: 'cancelled', reason: 'cancelled by the operator' }],
     ['query', { type: 'query' }],
   ]);
 }
@@ -251,12 +270,17 @@ export function destinationMessages(): ReadonlyMap<string, DestinationMessage> {
         purpose: 'start',
         version: 1,
         sessionKey: session.sessionKey,
+        hasBase: false,
         xbzrleCacheCeilingBytes: 268435456,
       },
     ],
+    [
+      'welcome-resume',
+      { type: 'welcome', purpose: 'resume', version: 1, xbzrleCacheCeilingBytes: 268435456 },
+    ],
     ['welcome-resolve', { type: 'welcome', purpose: 'resolve', version: 1, phase: 'prepared' }],
     ['reject', { type: 'reject', problem, versions: [1] }],
-    ['round-result', { type: 'round-result', round: 0, roots: [rootA], matches: true }],
+    ['round-result', { type: 'round-result', round: 0, roots: [rootA], matches: true, waitedMs: 1.5 }],
     ['cache-ceiling', { type: 'cache-ceiling', bytes: 33554432 }],
     ['ready', { type: 'ready' }],
     ['running', { type: 'running' }],

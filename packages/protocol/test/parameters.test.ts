@@ -85,7 +85,7 @@ const refused: readonly (readonly [body: object, path: string])[] = [
   [{ 'min-rounds': 31 }, 'min-rounds'],
   [{ 'max-rounds': 0 }, 'max-rounds'],
   [{ 'ping-interval': 5000 }, 'ping-interval'],
-  [{ 'reconnect-limit': 1 }, 'reconnect-limit'],
+  [{ 'reconnect-limit': -1 }, 'reconnect-limit'],
   [{ 'xbzrle-stage': 'never' }, 'xbzrle-stage'],
 ];
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { checkProof, dataProof, resolveProof } from '../src/proof.ts';
+import { checkProof, dataProof, helloProof } from '../src/proof.ts';
 import { faultOf } from './faults.ts';
 
 const session = {
@@ -10,10 +10,11 @@ const session = {
 
 void t.test('every fact and every use gives another proof', (t) => {
   const proofs = [
-    resolveProof(session),
-    resolveProof({ ...session, epoch: 2 }),
-    resolveProof({ ...session, sessionId: new Uint8Array(16).fill(3) }),
-    resolveProof({ ...session, sessionKey: new Uint8Array(16).fill(3) }),
+    helloProof('resolve', session),
+    helloProof('resolve', { ...session, epoch: 2 }),
+    helloProof('resolve', { ...session, sessionId: new Uint8Array(16).fill(3) }),
+    helloProof('resolve', { ...session, sessionKey: new Uint8Array(16).fill(3) }),
+    helloProof('resume', session),
     dataProof(session, { stream: 0, streamCount: 1 }),
     dataProof(session, { stream: 0, streamCount: 2 }),
     dataProof(session, { stream: 1, streamCount: 2 }),
@@ -26,7 +27,7 @@ void t.test('every fact and every use gives another proof', (t) => {
 
 void t.test('comparing', (t) => {
   t.plan(3);
-  const proof = resolveProof(session);
+  const proof = helloProof('resolve', session);
   t.equal(
     faultOf(() => checkProof(Uint8Array.from(proof), proof, 'hello')),
     'none',

@@ -5,9 +5,15 @@
  * nothing.
  */
 import { randomUUID } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startGuard, type Guard, type Journal, type SourceRecord } from '@pageferry/handover';
+import {
+  mayResumeAfterRestart,
+  startGuard,
+  type Guard,
+  type Journal,
+  type SourceRecord,
+} from '@pageferry/handover';
 import { problemError } from '@pageferry/management';
 import {
   defaultParameters,
@@ -24,24 +30,28 @@ import {
 } from '@pageferry/protocol';
 import { EngineProcess, Spare } from '@pageferry/transport';
 import type { Logger } from 'pino';
-import { Migration } from './migration.ts';
+import type { Held } from './attempt.ts';
+import { Migration, type MigrationContext } from './migration.ts';
 import { Cancelled } from './migration-errors.ts';
 import type { Ownership } from './ownership.ts';
 import { OwedAborts } from './owed-aborts.ts';
 import { ENGINE_ENTRY } from './page-engine.ts';
-import { recoveredOwnership } from './recovery.ts';
+import { recoverHandover } from './recovery.ts';
+import { RequestFile, type KeptRequest } from './request-file.ts';
 import { Settings } from './settings.ts';
-import { linkTimes, type SetupContext } from './setup.ts';
+import { linkTimes } from './setup.ts';
 import { IDLE_STATUS, sourceStatus } from './status.ts';
 import { recoveredStatus } from './recovered-status.ts';
 import { checkSettled, takeOver } from './takeover.ts';
 
+const RESTARTED = 'the source daemon was restarted';
 const GUARD_ENTRY = fileURLToPath(new URL('./guard-main.js', import.meta.url));
 
 export interface DaemonOptions {
   readonly logger: Logger;
   readonly journal: Journal<SourceRecord>;
   readonly journalPath: string;
+  readonly stateDirectory: string;
   readonly imageRoot: string;
   readonly isStrict: boolean;
   readonly allowsPlainTcp: boolean;
@@ -64,11 +74,14 @@ export class SourceDaemon {
   });
   /** Of migrations before the journal's. */
   readonly #owed: OwedAborts;
+  /** What a restarted daemon goes on with. */
+  readonly #requests: RequestFile;
   #isEnding = false;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#owed = new OwedAborts(join(dirname(options.journalPath), 'owed-aborts.json'), options.logger);
+    this.#owed = new OwedAborts(join(options.stateDirectory, 'owed-aborts.json'), options.logger);
+    this.#requests = new RequestFile(join(options.stateDirectory, 'request.json'));
     this.#spareGuard = new Spare({
       start: () => startGuard({ command: [process.execPath, GUARD_ENTRY, options.journalPath] }),
       isAlive: (guard) => guard.isAlive,
@@ -83,17 +96,24 @@ export class SourceDaemon {
     await this.#owed.begin();
     const entry = journal.newest;
     if (entry === null) return;
-    const ownership = recoveredOwnership(entry, journal, linkTimes(defaultParameters()), logger);
-    if (ownership === undefined) return;
-    logger.warn(
-      { phase: entry.handover.phase, sessionId: entry.session.sessionId },
-      'finishing what the journal says',
-    );
+    const held = recoverHandover(entry, journal, linkTimes(defaultParameters()), logger);
+    if (held === undefined) return;
+    const { ownership } = held;
+    const { sessionId } = entry.session;
+    logger.warn({ phase: entry.handover.phase, sessionId }, 'finishing what the journal says');
+    const request = this.#requests.find(sessionId);
+    ownership.willResume = request !== undefined;
     this.#recovered = ownership;
     await ownership.begin(undefined);
+    if (request !== undefined && mayResumeAfterRestart(ownership.state)) {
+      this.#goOn(request, held, entry.session.guest);
+      return;
+    }
     // Streams and secret of a migration that was moving pages are gone with the daemon.
-    if (ownership.state.phase === 'precopy')
-      await ownership.deliver({ type: 'failed', reason: 'the source daemon was restarted' });
+    ownership.willResume = false;
+    await ownership.deliver(
+      ownership.state.phase === 'precopy' ? { type: 'failed', reason: RESTARTED } : { type: 'retry' },
+    );
   }
 
   /** Why no migration can be taken now; empty when one can. */
@@ -113,14 +133,7 @@ export class SourceDaemon {
     }
     const settings = new Settings(this.#complete(body));
     const id = randomUUID();
-    const logger = this.#options.logger.child({ migration: id });
-    const context: SetupContext = {
-      ...this.#options,
-      logger,
-      takeJournal: () => this.#takeJournal(),
-      takeGuard: () => this.#spareGuard.take(),
-      takeEngine: () => this.#spareEngine.take(),
-    };
+    const context = this.#context(id);
     const migration = new Migration(id, body, settings, context);
     this.#pending = migration;
     try {
@@ -130,7 +143,10 @@ export class SourceDaemon {
     }
     this.#current = migration;
     void migration.ended.then(() => this.#prepareSpares());
-    logger.info({ uri: body.uri, blocks: body.blocks, parameters: settings.parameters }, 'migration started');
+    context.logger.info(
+      { uri: body.uri, blocks: body.blocks, parameters: settings.parameters },
+      'migration started',
+    );
     return {
       'migration-id': id,
       parameters: { ...settings.parameters, 'xbzrle-cache-size': settings.cacheSizeBytes },
@@ -243,12 +259,31 @@ export class SourceDaemon {
     this.#spareEngine.prepare();
   }
 
-  async #takeJournal(): Promise<Journal<SourceRecord>> {
+  /** Goes on with a migration of an earlier life, in a newer epoch. */
+  #goOn({ body, parameters, sessionId }: KeptRequest, held: Held, guestIdentity: unknown): void {
+    const id = uuidOf(sessionId);
+    const recovered = { held, guestIdentity, reason: RESTARTED };
+    this.#current = new Migration(id, body, new Settings(parameters), this.#context(id), recovered);
+    this.#recovered = undefined;
+    void this.#current.ended.then(() => this.#prepareSpares());
+  }
+
+  #context(id: string): MigrationContext {
+    return {
+      ...this.#options,
+      logger: this.#options.logger.child({ migration: id }),
+      requests: this.#requests,
+      releaseJournal: () => this.#releaseJournal(),
+      takeGuard: () => this.#spareGuard.take(),
+      takeEngine: () => this.#spareEngine.take(),
+    };
+  }
+
+  async #releaseJournal(): Promise<void> {
     await this.#recovered?.close();
     this.#recovered = undefined;
     await this.#current?.ownership?.close();
     await this.#owed.keep(this.#options.journal.newest);
-    return this.#options.journal;
   }
 
   get #running(): Migration | undefined {

@@ -1,10 +1,11 @@
 /**
- * The one way in which a running migration learns that it cannot go on: whatever it waits for is raced with this.
+ * The one way in which a running attempt learns that it cannot go on: whatever it waits for is raced with this.
  * The first failure counts; later ones are consequences.
  */
 export class Failure {
   readonly #promise: Promise<never>;
   #reject: (error: Error) => void = () => undefined;
+  readonly #abort = new AbortController();
   #error: Error | undefined;
 
   constructor() {
@@ -19,8 +20,14 @@ export class Failure {
     return this.#error;
   }
 
+  /** Aborted with the failure, for work that undoes itself. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
   fail(error: Error): void {
     this.#error ??= error;
+    this.#abort.abort(this.#error);
     this.#reject(this.#error);
   }
 

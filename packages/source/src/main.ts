@@ -23,6 +23,7 @@ await runDaemon({
       logger,
       journal,
       journalPath,
+      stateDirectory: values['state-dir'],
       imageRoot: values['image-root'],
       isStrict: values['strict-mappings'],
       allowsPlainTcp: values['allow-plain-tcp'],

@@ -32,12 +32,6 @@ export function causeFailure({ code, reason }: Cause): ProblemError {
       return new ProblemError('guest-failed', reason, { peer: 'source' });
   }
 }
-
-/** @throws ProblemError unless the handover is where it should be. */
-export function requirePhase(state: SourceState, phase: SourceState['phase']): void {
-  if (state.phase !== phase) throw ownershipFailure(state);
-}
-
 /** What an operator must see before anything else. */
 export function twoOwners(reason: string): ProblemDetails {
   return describeProblem('two-owners', reason, {

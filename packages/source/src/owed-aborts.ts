@@ -11,7 +11,7 @@ import { defaultParameters } from '@pageferry/protocol';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Ownership } from './ownership.ts';
-import { recoveredOwnership } from './recovery.ts';
+import { recoverHandover } from './recovery.ts';
 import { linkTimes } from './setup.ts';
 
 /** More than these at once are not kept; the oldest goes, and its destination waits for its operator. */
@@ -59,7 +59,7 @@ export class OwedAborts {
         return Promise.resolve();
       },
     };
-    const teller = recoveredOwnership(entry, journal, linkTimes(defaultParameters()), this.#logger);
+    const teller = recoverHandover(entry, journal, linkTimes(defaultParameters()), this.#logger)?.ownership;
     if (teller === undefined) return;
     this.#logger.warn({ sessionId }, 'a destination is still to be told that its migration came to nothing');
     this.#tellers.set(sessionId, teller);

@@ -7,8 +7,11 @@
  */
 import {
   HandoverError,
+  helloEpochs,
+  mayStartEpoch,
   sourceExecutor,
   sourceNeedsPeer,
+  type HelloEpochs,
   type Report,
   type RunState,
   type SourceEvent,
@@ -17,11 +20,11 @@ import {
   type SourceState,
   type SourceStep,
 } from '@pageferry/handover';
-import { ProblemError, problemName, type TcpAddress } from '@pageferry/protocol';
+import { ProblemError, problemName, type AbortOutcome, type TcpAddress } from '@pageferry/protocol';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
-  resumeSession,
+  askSession,
   type FromDestination,
   type LinkTimes,
   type SessionKey,
@@ -65,6 +68,8 @@ export class Ownership {
   #facts: HandoverFacts | undefined;
   #isReconnecting = false;
   #conflict: string | undefined;
+  /** The migration means to go on with a newer epoch: until then the destination is not asked about the old one. */
+  #willResume = false;
 
   constructor(options: OwnershipOptions) {
     this.#options = options;
@@ -106,6 +111,26 @@ export class Ownership {
     await this.#executor.begin(this.#options.first.effects);
     this.#changed();
     if (link === undefined) void this.#reconnect();
+  }
+
+  /** Whether a newer epoch is to follow what was rolled back. Without one the destination is told that it is over. */
+  set willResume(willResume: boolean) {
+    this.#willResume = willResume;
+  }
+
+  /** A newer epoch, on record before hello says it. @throws ProblemError where the journal cannot be written */
+  async startEpoch(): Promise<HelloEpochs> {
+    this.#link?.close();
+    this.#link = undefined;
+    await this.deliver({ type: 'epoch-started', epoch: this.state.epoch + 1 });
+    if (this.state.phase !== 'precopy')
+      throw new ProblemError('journal-failed', 'The next attempt cannot be journaled');
+    return helloEpochs(this.state);
+  }
+
+  /** The link of the epoch that was started. */
+  attach(link: SourceLink): void {
+    this.#link = link;
   }
 
   /** Pauses the guest: resolves in `paused`, or in what a failure led to. */
@@ -174,13 +199,18 @@ export class Ownership {
     const { logger, address, session, times } = this.#options;
     const { signal } = this.#stopped;
     let pauseMs = RECONNECT_FIRST_MS;
-    while (!signal.aborted && this.#link === undefined && sourceNeedsPeer(this.state)) {
+    while (!signal.aborted && this.#link === undefined && this.#needsPeer) {
       try {
         const handler = {
           message: (message: FromDestination, epoch: number) => void this.#message(message, epoch),
           lost: (error: Error) => void this.linkLost(error),
         };
-        const { link } = await resumeSession(address, session, times, handler, signal);
+        const epochs = helloEpochs(this.state);
+        const { link } = await askSession(address, session, epochs, times, handler, signal);
+        if (this.#link !== undefined || !this.#needsPeer) {
+          link.close();
+          break;
+        }
         this.#link = link;
         await this.deliver({ type: 'link-restored' });
       } catch (error) {
@@ -192,6 +222,16 @@ export class Ownership {
     }
     this.#isReconnecting = false;
     this.#changed();
+  }
+
+  /** The destination keeps what it has if another attempt follows. */
+  get #abortOutcome(): AbortOutcome {
+    if (this.#willResume) return 'interrupted';
+    return 'cause' in this.state && this.state.cause.code === 'cancelled' ? 'cancelled' : 'failed';
+  }
+
+  get #needsPeer(): boolean {
+    return sourceNeedsPeer(this.state) && !(this.#willResume && mayStartEpoch(this.state));
   }
 
   /** A destination that rejects the session has no guest of it: a rollback owes it nothing any more. */
@@ -222,6 +262,10 @@ export class Ownership {
   }
 
   #send(epoch: number, message: Parameters<SourcePorts['send']>[1]): void {
+    if (message.type === 'abort') {
+      this.#link?.send({ ...message, outcome: this.#abortOutcome }, epoch);
+      return;
+    }
     if (message.type !== 'handover') {
       this.#link?.send(message, epoch);
       return;

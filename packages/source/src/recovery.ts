@@ -7,41 +7,41 @@ import { recoverSource, type Entry, type JournalWriter, type SourceRecord } from
 import { parseTcpAddress } from '@pageferry/protocol';
 import { endProcess } from '@pageferry/transport';
 import type { Logger } from 'pino';
+import { GuardHolder, type Held } from './attempt.ts';
 import { guestPorts } from './guest-ports.ts';
 import { Ownership } from './ownership.ts';
 import type { LinkTimes } from './session.ts';
 
-/** The handover that a journal's newest entry asks for; undefined if there is nothing left to do. */
-export function recoveredOwnership(
+/** The handover that a journal's newest entry asks for, not begun; undefined if there is nothing left to do. */
+export function recoverHandover(
   entry: Entry<SourceRecord>,
   journal: JournalWriter<SourceRecord>,
   times: LinkTimes,
   logger: Logger,
-): Ownership | undefined {
+): Held | undefined {
   const { session, handover } = entry;
   const address = parseTcpAddress(session.address);
   if (handover.phase === 'completed' || address === undefined) return undefined;
   if (handover.phase === 'rolled-back' && handover.isPeerInformed) return undefined;
-  return new Ownership({
+  const key = {
+    sessionId: Buffer.from(session.sessionId, 'hex'),
+    sessionKey: Buffer.from(session.sessionKey, 'hex'),
+  };
+  // Nothing is paused by this daemon yet, so there is nothing to guard until a newer attempt brings a guard.
+  const guard = new GuardHolder();
+  const ownership = new Ownership({
     first: recoverSource(handover),
     address,
-    session: {
-      sessionId: Buffer.from(session.sessionId, 'hex'),
-      sessionKey: Buffer.from(session.sessionKey, 'hex'),
-      epoch: handover.epoch,
-    },
+    session: key,
     times,
     ports: {
       journal,
-      // Nothing is paused by this daemon, so there is nothing to guard.
-      guard: {
-        arm: () => Promise.reject(new Error('no guard in recovery')),
-        release: () => Promise.resolve(),
-      },
+      guard,
       guest: guestPorts(guestFromIdentity(session.guest)),
       endEngine: () => endProcess(session.engine),
     },
     logger,
     onChange: () => undefined,
   });
+  return { session: key, ownership, guard };
 }

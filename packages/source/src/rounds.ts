@@ -5,7 +5,7 @@
  * final round is not confirmed here: its roots travel in `handover`.
  */
 import { performance } from 'node:perf_hooks';
-import { ProblemError, type MigrateBody, type RootStatus } from '@pageferry/protocol';
+import { ProblemError, type MigrateBody, type Repair, type RootStatus } from '@pageferry/protocol';
 import type { Logger } from 'pino';
 import { decide, type Decision } from './convergence.ts';
 import type { RoundPlan } from './engine/messages.ts';
@@ -14,6 +14,9 @@ import type { FromDestination, SourceLink } from './session.ts';
 import type { Settings } from './settings.ts';
 import { Statistics } from './statistics.ts';
 
+/** A round to be sent. */
+type Order = Omit<RoundPlan, 'cacheBytes'>;
+
 export type RoundResult = Extract<FromDestination, { type: 'round-result' }>;
 
 export interface RoundsOptions {
@@ -21,6 +24,8 @@ export interface RoundsOptions {
   readonly settings: Settings;
   readonly statistics: Statistics;
   readonly logger: Logger;
+  /** A round's roots were the same on both sides. */
+  readonly onConfirmed: () => void;
 }
 
 /** What rounds are sent with, once setup has it. */
@@ -29,8 +34,12 @@ export interface RoundsSetup {
   readonly link: SourceLink;
   readonly epoch: number;
   readonly isGuestStopped: boolean;
+  readonly hasBase: boolean;
   readonly journalMs: number;
 }
+
+/** Rounds in a row that may end with different roots before the migration is given up. */
+const REPAIRS_IN_A_ROW_MAX = 3;
 
 export class Rounds {
   readonly #options: RoundsOptions;
@@ -39,11 +48,31 @@ export class Rounds {
   decision: Decision | undefined;
   /** Of the last confirmed round, a row a block. */
   roots: RootStatus[] = [];
+  /** What the destination had otherwise than it was sent, and was sent again. */
+  readonly repairs: Repair[] = [];
+  /** Time for roots to be exchanged, without what was waited for pages to be applied, milliseconds. */
+  confirmMs = 0;
+  /** Rounds in a row whose roots differed. */
+  #differingRounds = 0;
+  /** The next round begins with the digest exchange. */
+  #isReconcileDue = false;
   #previousRoundMs = 0;
   #answered: ((message: RoundResult) => void) | undefined;
 
   constructor(options: RoundsOptions) {
     this.#options = options;
+  }
+
+  /** Whether every page was sent and confirmed once: the bulk stage is not repeated. */
+  get hasBulk(): boolean {
+    return this.#options.statistics.rounds.length > 0;
+  }
+
+  /** Another attempt goes on: what the destination has is found out by the digest exchange. */
+  startAttempt(): void {
+    this.#answered = undefined;
+    this.#differingRounds = 0;
+    this.#isReconcileDue = this.hasBulk;
   }
 
   /** The destination's answer to the round that was sent. */
@@ -59,26 +88,32 @@ export class Rounds {
 
   /** Round 0: every page once; deltas and cache stay out of it (the seed rule) unless asked otherwise. */
   async bulk(setup: RoundsSetup): Promise<void> {
-    await this.#confirmed(setup, 0, this.#options.settings.parameters['xbzrle-stage'] === 'always');
+    const useXbzrle = this.#options.settings.parameters['xbzrle-stage'] === 'always';
+    await this.#confirmed(setup, { round: 0, useXbzrle, fillCache: true, reconcile: setup.hasBase });
   }
 
   /** Rounds until the predicted pause is short enough. @throws ProblemError no-convergence, roots-differ */
   async iterate(setup: RoundsSetup): Promise<void> {
     for (;;) {
+      if (this.#isReconcileDue) {
+        await this.#confirmed(setup, this.#next({ reconcile: true }));
+        continue;
+      }
       const decision = this.#decide(setup);
       const { action, because } = decision;
       this.decision = decision;
       this.#options.logger.info({ round: this.current, action, because }, 'round done');
       if (action === 'switchover') return;
       if (action === 'give-up') throw new ProblemError('no-convergence', because, { peer: 'source' });
-      await this.#confirmed(setup, this.current + 1, true);
+      await this.#confirmed(setup, this.#next({ reconcile: false }));
     }
   }
 
   /** The guest is paused: everything is scanned once more, without a cap; nothing is diffed after it. */
   async final(setup: RoundsSetup): Promise<readonly Uint8Array[]> {
     setup.engine.setBandwidth(0);
-    const plan = this.#plan(this.current + 1, this.current > 0, false);
+    const useXbzrle = this.current > 0;
+    const plan = { round: this.current + 1, useXbzrle, fillCache: false, reconcile: false };
     const { roots } = await this.#send(setup, plan, true, async () => undefined);
     return roots;
   }
@@ -93,47 +128,71 @@ export class Rounds {
     }));
   }
 
-  async #confirmed(setup: RoundsSetup, round: number, useXbzrle: boolean): Promise<void> {
-    await this.#send(setup, this.#plan(round, useXbzrle, true), false, async ({ roots }) => {
+  #next({ reconcile }: { readonly reconcile: boolean }): Order {
+    return { round: this.current + 1, useXbzrle: true, fillCache: true, reconcile };
+  }
+
+  /** Sends a round and compares roots. Where they differ, the next round mends it; not without end. */
+  async #confirmed(setup: RoundsSetup, order: Order): Promise<void> {
+    await this.#send(setup, order, false, async ({ round, roots }) => {
       const answer = new Promise<RoundResult>((resolve) => {
         this.#answered = resolve;
       });
+      const startMs = performance.now();
       setup.link.send({ type: 'round-end', round, roots: [...roots] }, setup.epoch);
       const result = await answer;
+      this.confirmMs += Math.max(0, performance.now() - startMs - result.waitedMs);
       this.noteRoots(round, roots, result.roots);
-      if (result.matches) return;
+      this.#differingRounds = result.matches ? 0 : this.#differingRounds + 1;
+      this.#isReconcileDue = !result.matches;
+      if (result.matches) {
+        this.#options.onConfirmed();
+        return;
+      }
+      this.#options.logger.warn({ round }, 'the roots differ; the digest exchange finds where');
+      if (this.#differingRounds <= REPAIRS_IN_A_ROW_MAX) return;
       throw new ProblemError(
         'roots-differ',
-        `After round ${round} the destination's digests differ from what was sent`,
+        `After round ${round} the destination's digests still differ from what was sent, ${REPAIRS_IN_A_ROW_MAX} repairs notwithstanding`,
       );
     });
-  }
-
-  #plan(round: number, useXbzrle: boolean, fillCache: boolean): RoundPlan {
-    const { body, settings } = this.#options;
-    const cacheBytes = settings.cacheSizeBytes;
-    return { round, useXbzrle: body.capabilities.xbzrle && useXbzrle, fillCache, cacheBytes };
   }
 
   /** Sends a round, waits for `confirm`, and notes what it came to. */
   async #send(
     { engine }: RoundsSetup,
-    plan: RoundPlan,
+    order: Order,
     isFinal: boolean,
     confirm: (sent: RoundSent) => Promise<void>,
   ): Promise<RoundSent> {
-    const { statistics } = this.#options;
+    const { body, settings, statistics } = this.#options;
+    const useXbzrle = body.capabilities.xbzrle && order.useXbzrle;
+    const plan = { ...order, useXbzrle, cacheBytes: settings.cacheSizeBytes };
     const before = statistics.lastRound?.after ?? statistics.counters;
     this.#previousRoundMs = statistics.lastRound?.roundMs ?? 0;
     this.current = plan.round;
     const startMs = performance.now();
     const sent = await engine.round(plan);
+    if (this.#differingRounds > 0) this.#noteRepairs(sent);
     await confirm(sent);
-    const { counters: after, rssAnonBytes } = sent;
-    statistics.counters = after;
+    statistics.engineCounters = sent.counters;
+    const { counters: after } = statistics;
+    const { rssAnonBytes } = sent;
     const roundMs = performance.now() - startMs;
     statistics.rounds.push({ round: plan.round, isFinal, before, after, roundMs, rssAnonBytes });
     return sent;
+  }
+
+  #noteRepairs({ round, differences }: RoundSent): void {
+    for (const { block, pageCount, firstPage } of differences) {
+      const id = this.#options.body.blocks[block]?.id ?? String(block);
+      const repair = { round, block: id, pages: pageCount, 'first-page': firstPage };
+      this.repairs.push(repair);
+      this.#options.logger.warn(
+        { repair },
+        'pages were not at the destination as they were sent: sent again',
+      );
+    }
   }
 
   #decide({ link, isGuestStopped, journalMs }: RoundsSetup): Decision {

@@ -10,18 +10,22 @@ import {
   encodeSourceMessage,
   ProblemError,
   problemName,
-  resolveProof,
+  helloProof,
   SUPPORTED_VERSIONS,
   checkChosenVersion,
   type DestinationMessage,
   type Hello,
+  type HelloResolve,
+  type HelloResume,
   type HelloStart,
   type SourceMessage,
   type TcpAddress,
   type WelcomeResolve,
+  type WelcomeResume,
   type WelcomeStart,
   type WireProblem,
 } from '@pageferry/protocol';
+import type { HelloEpochs } from '@pageferry/handover';
 import { ControlLink, FrameSocket, TransportError } from '@pageferry/transport';
 
 export type FromDestination = Exclude<DestinationMessage, { type: 'ping' | 'pong' | 'welcome' | 'reject' }>;
@@ -40,12 +44,13 @@ export interface LinkTimes {
   readonly pingTimeoutMs: number;
 }
 
-/** Facts that name a session and prove that one belongs to it. */
+/** What names a session and proves that one belongs to it. */
 export interface SessionKey {
   readonly sessionId: Uint8Array;
   readonly sessionKey: Uint8Array;
-  readonly epoch: number;
 }
+
+type Welcome = WelcomeStart | WelcomeResume | WelcomeResolve;
 
 const codec = { encode: encodeSourceMessage, decode: decodeDestinationMessage };
 
@@ -65,27 +70,48 @@ export async function openSession(
   return { link, welcome };
 }
 
-/** Connects again to ask about, or finish, a handover. @throws as openSession */
+/** Goes on with a migration in the newer epoch of `hello`. @throws as openSession */
 export async function resumeSession(
   address: TcpAddress,
+  hello: HelloResume,
+  times: LinkTimes,
+  handler: LinkHandler,
+  signal: AbortSignal,
+): Promise<{ readonly link: SourceLink; readonly welcome: WelcomeResume }> {
+  const { link, welcome } = await open(address, hello, times, handler, signal);
+  if (welcome.purpose !== 'resume') throw unexpectedWelcome();
+  return { link, welcome };
+}
+
+/** Connects again to ask about, or finish, a handover. @throws as openSession */
+export async function askSession(
+  address: TcpAddress,
   session: SessionKey,
+  epochs: HelloEpochs,
   times: LinkTimes,
   handler: LinkHandler,
   signal: AbortSignal,
 ): Promise<{ readonly link: SourceLink; readonly welcome: WelcomeResolve }> {
-  const { sessionId, epoch } = session;
-  const proof = resolveProof(session);
-  const hello: Hello = {
-    type: 'hello',
-    purpose: 'resolve',
-    versions: [...SUPPORTED_VERSIONS],
-    sessionId,
-    epoch,
-    proof,
-  };
+  const hello: Hello = { ...helloBase(session, epochs, 'resolve'), purpose: 'resolve' };
   const { link, welcome } = await open(address, hello, times, handler, signal);
   if (welcome.purpose !== 'resolve') throw unexpectedWelcome();
   return { link, welcome };
+}
+
+/** What every hello after the first begins with. */
+export function helloBase(
+  session: SessionKey,
+  { epoch, abortedEpoch }: HelloEpochs,
+  purpose: 'resume' | 'resolve',
+): Pick<HelloResolve, 'type' | 'versions' | 'sessionId' | 'epoch' | 'abortedEpoch' | 'proof'> {
+  return {
+    type: 'hello',
+    versions: [...SUPPORTED_VERSIONS],
+    sessionId: session.sessionId,
+    epoch,
+    ...(abortedEpoch === null ? {} : { abortedEpoch }),
+    proof: helloProof(purpose, { ...session, epoch }),
+  };
 }
 
 async function open(
@@ -94,7 +120,7 @@ async function open(
   times: LinkTimes,
   handler: LinkHandler,
   signal: AbortSignal,
-): Promise<{ readonly link: SourceLink; readonly welcome: WelcomeStart | WelcomeResolve }> {
+): Promise<{ readonly link: SourceLink; readonly welcome: Welcome }> {
   let isConnected = false;
   let hasWelcome = false;
   return new Promise((resolve, reject) => {

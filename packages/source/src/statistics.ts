@@ -34,6 +34,7 @@ export const NO_COUNTERS: Counters = {
   roundPages: 0,
   roundScanMs: 0,
   roundLimitMs: 0,
+  roundReconcileMs: 0,
   cacheAllocatedBytes: 0,
 };
 
@@ -41,12 +42,32 @@ export class Statistics {
   /** Memory of all blocks; known after setup. */
   totalBytes: number;
   readonly rounds: RoundFacts[] = [];
-  counters: Counters = NO_COUNTERS;
+  /** Of the attempts before this one; an engine counts from zero. */
+  #earlier: Counters = NO_COUNTERS;
+  #counters: Counters = NO_COUNTERS;
   rssAnonBytes = 0;
   #coverage = 0;
 
   constructor(totalBytes: number) {
     this.totalBytes = totalBytes;
+  }
+
+  /** Running totals of the migration. */
+  get counters(): Counters {
+    return this.#counters;
+  }
+
+  /** What the current attempt's engine counts. */
+  set engineCounters(counters: Counters) {
+    this.#counters = addTotals(this.#earlier, counters);
+  }
+
+  /** Another attempt begins, with another engine; a round that was the last one is not the last one any more. */
+  startAttempt(): void {
+    this.#earlier = this.#counters;
+    this.rounds.forEach((facts, index) => {
+      if (facts.isFinal) this.rounds[index] = { ...facts, isFinal: false };
+    });
   }
 
   get lastRound(): RoundFacts | undefined {
@@ -170,6 +191,21 @@ export class Statistics {
       ? 0
       : Math.min(1, (this.counters.roundPages * PAGE_SIZE_BYTES) / this.totalBytes);
   }
+}
+
+/** Totals add up over attempts; what is of a round, or of this moment, is the current engine's. */
+function addTotals(earlier: Counters, now: Counters): Counters {
+  return {
+    ...now,
+    normal: earlier.normal + now.normal,
+    zero: earlier.zero + now.zero,
+    unchanged: earlier.unchanged + now.unchanged,
+    xbzrlePages: earlier.xbzrlePages + now.xbzrlePages,
+    xbzrleBytes: earlier.xbzrleBytes + now.xbzrleBytes,
+    cacheMiss: earlier.cacheMiss + now.cacheMiss,
+    overflow: earlier.overflow + now.overflow,
+    transferredBytes: earlier.transferredBytes + now.transferredBytes,
+  };
 }
 
 function pagesOf({ normal, zero, xbzrlePages }: Counters): number {

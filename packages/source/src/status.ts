@@ -58,6 +58,13 @@ export function sourceStatus(migration: Migration, nowMs: number): MigrationStat
       rounds: statistics.rounds.map((facts) => statistics.roundStatus(facts)),
       roots: [...rounds.roots],
       verified: [...migration.verified],
+      epoch: migration.attempts.epoch,
+      interruptions: [...migration.attempts.interruptions],
+      repairs: [...rounds.repairs],
+      verification: {
+        'confirm-ms': rounds.confirmMs,
+        'exchange-ms': statistics.rounds.reduce((sum, { after }) => sum + after.roundReconcileMs, 0),
+      },
       guest: guestStatus(migration),
       ...(engine === undefined ? {} : { engine: { pid: engine, 'rss-anon': statistics.rssAnonBytes } }),
       warnings: [...migration.warnings],

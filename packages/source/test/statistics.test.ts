@@ -40,15 +40,15 @@ function withRounds(): Statistics {
     roundMs: 100,
     rssAnonBytes: 2,
   });
-  statistics.counters = second;
+  statistics.engineCounters = second;
   return statistics;
 }
 
 void t.test('coverage grows to one and never goes back', (t) => {
   const statistics = new Statistics(100 * PAGE);
-  statistics.counters = counters({ roundPages: 30 });
+  statistics.engineCounters = counters({ roundPages: 30 });
   t.equal(statistics.coverage, 0.3);
-  statistics.counters = counters({ roundPages: 20 });
+  statistics.engineCounters = counters({ roundPages: 20 });
   t.equal(statistics.coverage, 0.3);
   statistics.rounds.push({
     round: 0,

@@ -158,6 +158,15 @@ export class SourceKernel {
     return { normal, zero, unchanged, xbzrlePages, xbzrleBytes, cacheMiss, overflow, insertRefused };
   }
 
+  /** The root that an extent of zero pages has, which begins at this page of its block. Overwrites `digests` and `root`. */
+  zeroExtentRoot(firstBlockPage: number): Uint8Array {
+    assert(firstBlockPage >= 0 && firstBlockPage + EXTENT_PAGES <= 2 ** 32);
+    this.digests.fill(0);
+    this.root.fill(0);
+    this.#kernel.exports.zeroPages(firstBlockPage, EXTENT_PAGES);
+    return this.root;
+  }
+
   /** Forgets every cached page. */
   dropCache(): void {
     this.#kernel.exports.dropCache();

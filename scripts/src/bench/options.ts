@@ -3,12 +3,13 @@ import { parseArgs } from 'node:util';
 import { parseChoice, parseNumber, parseSize } from '../workload/options.ts';
 
 export const USAGE = `bench [options]
-  --only WHAT   transfer (against cp and others), status (latency of GET /status) or memory (of the engines)
+  --only WHAT   transfer (against cp and others), status (latency of GET /status), memory (of the engines) or
+                verification (resume, warm start, digest exchange, audit)
   --size BYTES  of the image; K, M and G count in powers of 1024 (default 1G)
   --pairs N     alternating runs of transfer, migrations of status (default 5)
 `;
 
-const PARTS = ['transfer', 'status', 'memory'] as const;
+const PARTS = ['transfer', 'status', 'memory', 'verification'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface BenchOptions {

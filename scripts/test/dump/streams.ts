@@ -40,6 +40,7 @@ export const hello: SourceMessage = {
   epoch: EPOCH,
   purpose: 'start',
   token: SECRETS.token,
+  isResumable: true,
   guestType: 'none',
   pageSize: 4096,
   blocks: [{ id: 'pc.ram', sizeBytes: 8 * 2 ** 20 }],
@@ -72,6 +73,7 @@ export function controlFromDestination(): Uint8Array {
       purpose: 'start',
       version: 1,
       sessionKey: SECRETS.sessionKey,
+      hasBase: false,
       xbzrleCacheCeilingBytes: 4096,
     }),
     fromDestination({
@@ -79,6 +81,7 @@ export function controlFromDestination(): Uint8Array {
       round: 0,
       roots: [new Uint8Array(16).fill(0x5e)],
       matches: true,
+      waitedMs: 0,
     }),
   );
 }

@@ -13,6 +13,7 @@ export class BlockWriter {
   readonly #writer: ImageWriter;
   readonly #table: DigestTable;
   readonly #kernel: DestinationKernel;
+  readonly #wrote: (extent: number) => void;
 
   constructor(options: {
     readonly index: number;
@@ -20,12 +21,15 @@ export class BlockWriter {
     readonly writer: ImageWriter;
     readonly table: DigestTable;
     readonly kernel: DestinationKernel;
+    /** Pages of this extent were written. */
+    readonly wrote: (extent: number) => void;
   }) {
     this.index = options.index;
     this.shard = options.shard;
     this.#writer = options.writer;
     this.#table = options.table;
     this.#kernel = options.kernel;
+    this.#wrote = options.wrote;
   }
 
   /** The sum of this shard's extents' roots, 16 bytes. */
@@ -38,7 +42,10 @@ export class BlockWriter {
     for (const { firstPage, pageCount: count } of this.shard.pieces(firstLocalPage, pageCount)) {
       this.#writer.zero(firstPage, count);
       const extent = Math.floor(firstPage / EXTENT_PAGES);
-      if (this.#table.isZeroExtent(extent)) continue;
+      if (this.#table.isZeroExtent(extent)) {
+        this.#wrote(extent);
+        continue;
+      }
       this.#digest(firstPage, count, () => this.#kernel.zeroPages(firstPage, count));
       if (count === EXTENT_PAGES) this.#table.storeZeroExtent(extent);
     }
@@ -63,7 +70,6 @@ export class BlockWriter {
     this.#writer.read(firstPage, pageCount, target);
   }
 
-  /** Digests pages that are in the staging area without storing anything; the kernel's root is then theirs alone. */
   #digest(firstPage: number, pageCount: number, digest: () => void): void {
     const extent = Math.floor(firstPage / EXTENT_PAGES);
     this.#table.load(firstPage, pageCount, this.#kernel.digests);
@@ -71,5 +77,6 @@ export class BlockWriter {
     digest();
     this.#table.store(firstPage, pageCount, this.#kernel.digests);
     this.#table.storeRoot(extent, this.#kernel.root);
+    this.#wrote(extent);
   }
 }

@@ -5,8 +5,20 @@
 
 import type { SharedCounters } from '@pageferry/transport';
 
-/** The counters by name: pages, or bytes of frames with their headers. */
-export const COUNTER_NAMES = ['normal', 'zero', 'xbzrlePages', 'xbzrleBytes', 'transferredBytes'] as const;
+/** The counters by name: pages, bytes of frames with their headers, or milliseconds. */
+export const COUNTER_NAMES = [
+  'normal',
+  'zero',
+  'xbzrlePages',
+  'xbzrleBytes',
+  'transferredBytes',
+  /** Time to digest a file that holds an older copy. */
+  'digestMs',
+  /** Time of the audit so far, in all streams together. */
+  'auditMs',
+  /** Extents that read back differently than they were written. */
+  'auditDiffering',
+] as const;
 
 export type CounterName = (typeof COUNTER_NAMES)[number];
 export type Counters = Readonly<Record<CounterName, number>>;
@@ -22,5 +34,8 @@ export function sumCounters(streams: readonly StreamCounters[]): Counters {
     xbzrlePages: sum('xbzrlePages'),
     xbzrleBytes: sum('xbzrleBytes'),
     transferredBytes: sum('transferredBytes'),
+    digestMs: sum('digestMs'),
+    auditMs: sum('auditMs'),
+    auditDiffering: sum('auditDiffering'),
   };
 }

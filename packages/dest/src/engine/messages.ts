@@ -13,6 +13,10 @@ export interface EnginePlan {
   readonly secret: Uint8Array;
   /** Sizes of the blocks, in the order of hello. */
   readonly blockPageCounts: readonly number[];
+  /** The files hold an older copy, or what an earlier attempt left: they are digested before anything comes. */
+  readonly hasBase: boolean;
+  /** What is written is read back and digested again (`destination-reread`). */
+  readonly audits: boolean;
 }
 
 export type EngineCommand =
@@ -20,7 +24,7 @@ export type EngineCommand =
   | { readonly type: 'start'; readonly plan: EnginePlan; readonly fileCount: number }
   /** A proven data connection; its handle travels with the message. */
   | { readonly type: 'connection'; readonly stream: number }
-  /** Digest the whole file again and compare with what was applied. */
+  /** Finish the audit: the pause has come, and nothing more is written. */
   | { readonly type: 'reread' };
 
 export type EngineReport =
@@ -33,7 +37,7 @@ export type EngineReport =
       readonly counters: Counters;
       readonly rssAnonBytes: number;
     }
-  /** `differing`: extents whose file content is not what was applied. */
+  /** `differing`: extents that read back differently than they were written, since the last round's roots. */
   | { readonly type: 'reread-done'; readonly differing: readonly ExtentName[] }
   | ErrorReport;
 

@@ -7,29 +7,39 @@
 import {
   checkEpoch,
   DATA_LIMITS_AT_DESTINATION,
+  decodeDigestRequest,
   decodePagesHeader,
   decodeStreamRoundEnd,
+  DIGEST_EXCHANGE,
   encodeDataAccept,
+  encodeDigestAnswer,
   encodeFrame,
   FRAME_HEADER_BYTES,
   FRAME_TYPE,
   PageRecordTable,
   PAGES_HEADER_BYTES,
+  checkExpected,
+  type DigestRange,
   type FrameHeader,
 } from '@pageferry/protocol/wire';
 import { DigestTable, ImageReader, ImageWriter, Shard } from '@pageferry/memory';
 import { errorReport, FrameSocket, SharedCounters, system } from '@pageferry/transport';
-import { DestinationKernel, PAGE_SIZE, zeroDigest } from '@pageferry/xbzrle';
+import { DestinationKernel, DIGEST_BYTES, EXTENT_PAGES, PAGE_SIZE, zeroDigest } from '@pageferry/xbzrle';
 import { FrameApplier } from './apply.ts';
+import { Audit } from './audit.ts';
 import { BlockWriter } from './block-writer.ts';
 import { COUNTER_NAMES, type StreamCounters } from './counters.ts';
+import { FileDigests } from './file-digests.ts';
 import type { ExtentName, StreamPlan, StreamReport } from './messages.ts';
-import { differingExtents } from './reread.ts';
+
+/** A stream that nothing came on for this long has time for the audit, in slices of at most the second. */
+const IDLE_MS = 5;
+const AUDIT_SLICE_MS = 2;
 
 interface BlockShard {
   readonly shard: Shard;
   readonly table: DigestTable;
-  readonly reader: ImageReader;
+  readonly file: FileDigests;
   readonly writer: BlockWriter;
 }
 
@@ -41,6 +51,11 @@ export class Stream {
   readonly #applier: FrameApplier;
   readonly #records = new PageRecordTable();
   readonly #blocks: readonly BlockShard[];
+  readonly #audit = new Audit();
+  /** What the audit found since the roots of the last round. */
+  #differing: ExtentName[] = [];
+  #idle: NodeJS.Timeout | undefined;
+  #socket: FrameSocket | undefined;
   #frameCount = 0;
 
   constructor(plan: StreamPlan, report: (message: StreamReport) => void) {
@@ -55,31 +70,43 @@ export class Stream {
   /** Takes over a proven connection and accepts it. */
   adopt(fd: number): void {
     const { epoch, stream } = this.#plan;
-    const socket = FrameSocket.adopt(fd, {
+    this.#socket = FrameSocket.adopt(fd, {
       limits: () => DATA_LIMITS_AT_DESTINATION,
       place: () => this.#kernel.frame,
       received: (header, payload) => this.#received(header, payload),
       ended: (error) => this.#report(errorReport(error)),
     });
-    socket.send(
+    this.#socket.send(
       encodeFrame({ type: FRAME_TYPE.dataAccept, epoch, aux: 0, payload: encodeDataAccept(stream) }),
     );
+    if (this.#plan.hasBase) this.#loadFiles();
   }
 
-  /** Digests the files again and reports what differs. */
+  /** Reads back what was written and not read back yet, and reports what differs from the last round's roots. */
   reread(): void {
-    const differing = this.#blocks.flatMap(({ shard, reader, table }, block): ExtentName[] =>
-      differingExtents(shard, reader, table, this.#kernel).map((extent) => ({ block, extent })),
-    );
-    this.#report({ type: 'reread-done', differing });
+    clearTimeout(this.#idle);
+    this.#runAudit(Infinity);
+    this.#report({ type: 'reread-done', differing: this.#differing });
   }
 
   #received(header: FrameHeader, payload: Uint8Array): void {
     checkEpoch(header, this.#plan.epoch);
     this.#counters.add('transferredBytes', FRAME_HEADER_BYTES + payload.length);
-    if (header.type === FRAME_TYPE.pages) this.#applyPages(payload);
-    else if (header.type === FRAME_TYPE.streamRoundEnd) this.#endRound(header.aux, payload);
-    else throw new Error(`frame type ${header.type} on data stream ${this.#plan.stream}`);
+    switch (header.type) {
+      case FRAME_TYPE.pages:
+        this.#applyPages(payload);
+        break;
+      case FRAME_TYPE.streamRoundEnd:
+        this.#endRound(header.aux, payload);
+        break;
+      case FRAME_TYPE.extentRoots:
+      case FRAME_TYPE.pageDigests:
+        this.#answer(header.type, header.aux, payload);
+        break;
+      default:
+        throw new Error(`frame type ${header.type} on data stream ${this.#plan.stream}`);
+    }
+    this.#auditIn(IDLE_MS);
   }
 
   #applyPages(payload: Uint8Array): void {
@@ -97,11 +124,61 @@ export class Stream {
       throw new Error(`round ${round} has ${frameCount} frames, ${this.#frameCount} came`);
     }
     this.#frameCount = 0;
+    this.#differing = [];
     this.#report({ type: 'round-applied', round, roots: this.#blocks.map((block) => block.writer.root) });
   }
 
+  /** One question of the digest exchange. What came before it on this connection is applied. */
+  #answer(
+    type: typeof FRAME_TYPE.extentRoots | typeof FRAME_TYPE.pageDigests,
+    aux: number,
+    payload: Uint8Array,
+  ): void {
+    checkExpected(aux, DIGEST_EXCHANGE.request, 'aux of a digest request');
+    const { stream, epoch } = this.#plan;
+    const isRoots = type === FRAME_TYPE.extentRoots;
+    const pagesOf = (block: number): number => this.#blocks[block]?.shard.localPageLimit ?? 0;
+    const range = decodeDigestRequest(payload, {
+      stream,
+      blockCount: this.#blocks.length,
+      limitOf: (block) => (isRoots ? Math.ceil(pagesOf(block) / EXTENT_PAGES) : pagesOf(block)),
+    });
+    const block = this.#blocks[range.block];
+    if (block === undefined) return;
+    const digests = new Uint8Array(range.count * DIGEST_BYTES);
+    if (isRoots) copyRoots(block, range, digests);
+    else copyDigests(block, range, digests);
+    const answer = encodeDigestAnswer({ ...range, digests });
+    this.#socket?.send(encodeFrame({ type, epoch, aux: DIGEST_EXCHANGE.answer, payload: answer }));
+  }
+
+  /** What the files hold already counts as if it had been applied. */
+  #loadFiles(): void {
+    const startMs = performance.now();
+    for (const { file } of this.#blocks) file.load();
+    this.#counters.set('digestMs', performance.now() - startMs);
+  }
+
+  /** The audit goes on once no frame has come for a while; each frame puts it off again. */
+  #auditIn(milliseconds: number): void {
+    clearTimeout(this.#idle);
+    if (!this.#plan.audits || this.#audit.isDone) return;
+    this.#idle = setTimeout(() => {
+      this.#runAudit(performance.now() + AUDIT_SLICE_MS);
+      this.#auditIn(0);
+    }, milliseconds);
+  }
+
+  #runAudit(untilMs: number): void {
+    const startMs = performance.now();
+    const differing = this.#audit.run(untilMs);
+    this.#differing.push(...differing);
+    this.#counters.add('auditDiffering', differing.length);
+    this.#counters.add('auditMs', performance.now() - startMs);
+  }
+
   #openBlock(index: number, pageCount: number): BlockShard {
-    const { stream, streamCount, secret, imageFds } = this.#plan;
+    const { stream, streamCount, secret, imageFds, audits } = this.#plan;
     const image = {
       fd: imageFds[index] ?? -1,
       path: `block ${index}`,
@@ -111,11 +188,28 @@ export class Stream {
     const table = new DigestTable({ pageCount, zeroDigest: zeroDigest(secret) });
     const writer = new ImageWriter({ image, calls: system });
     const reader = new ImageReader({ image, calls: system });
-    return {
-      shard,
-      table,
-      reader,
-      writer: new BlockWriter({ index, shard, writer, table, kernel: this.#kernel }),
+    const kernel = this.#kernel;
+    const file = new FileDigests({ shard, reader, table, kernel });
+    const wrote = (extent: number): void => {
+      if (audits) this.#audit.wrote({ block: index, chunk: shard.chunkAt(extent), file });
     };
+    return { shard, table, file, writer: new BlockWriter({ index, shard, writer, table, kernel, wrote }) };
+  }
+}
+
+/** Roots of the stream's extents from `first` on. */
+function copyRoots({ shard, table }: BlockShard, { first, count }: DigestRange, target: Uint8Array): void {
+  for (let index = 0; index < count; index += 1) {
+    const page = shard.toBlockPage((first + index) * EXTENT_PAGES);
+    table.root(Math.floor(page / EXTENT_PAGES), target.subarray(index * DIGEST_BYTES));
+  }
+}
+
+/** Digests of the stream's pages from `first` on. */
+function copyDigests({ shard, table }: BlockShard, { first, count }: DigestRange, target: Uint8Array): void {
+  let at = 0;
+  for (const { firstPage, pageCount } of shard.pieces(first, count)) {
+    table.load(firstPage, pageCount, target.subarray(at));
+    at += pageCount * DIGEST_BYTES;
   }
 }

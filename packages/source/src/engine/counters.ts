@@ -22,6 +22,8 @@ export const COUNTER_NAMES = [
   'roundScanMs',
   /** Time spent waiting for `max-bandwidth` in this round. */
   'roundLimitMs',
+  /** Time of the digest exchange in this round. */
+  'roundReconcileMs',
   'cacheAllocatedBytes',
 ] as const;
 
@@ -46,6 +48,7 @@ export function sumCounters(streams: readonly StreamCounters[]): Counters {
     roundPages: sum('roundPages'),
     roundScanMs: most('roundScanMs'),
     roundLimitMs: most('roundLimitMs'),
+    roundReconcileMs: most('roundReconcileMs'),
     cacheAllocatedBytes: sum('cacheAllocatedBytes'),
   };
 }

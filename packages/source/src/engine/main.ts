@@ -23,6 +23,7 @@ import type {
   RoundPlan,
   StreamCommand,
   StreamReport,
+  StreamRound,
 } from './messages.ts';
 import type { ScanProbe } from './probe.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -43,7 +44,7 @@ let running: EnginePlan | undefined;
 let round: RoundPlan | undefined;
 let connectedCount = 0;
 let probe: ScanProbe = { bytes: 0, ms: 0 };
-let sentRoots: (readonly Uint8Array[])[] = [];
+let sent: StreamRound[] = [];
 
 process.on('message', (command: EngineCommand) => {
   switch (command.type) {
@@ -54,7 +55,7 @@ process.on('message', (command: EngineCommand) => {
       break;
     case 'round':
       round = command.plan;
-      sentRoots = [];
+      sent = [];
       threads.tellAll(command);
       break;
     case 'bandwidth':
@@ -87,9 +88,16 @@ function handle(message: StreamReport): void {
       if (connectedCount === plan.streamCount) report({ type: 'connected', probe });
       break;
     case 'round-sent':
-      sentRoots.push(message.roots);
-      if (sentRoots.length === plan.streamCount && round !== undefined) {
-        report({ type: 'round-sent', round: round.round, roots: blockRoots(plan), ...totals() });
+      sent.push(message.sent);
+      if (sent.length === plan.streamCount && round !== undefined) {
+        const differences = sent.flatMap((stream) => stream.differences);
+        report({
+          type: 'round-sent',
+          round: round.round,
+          roots: blockRoots(plan),
+          differences,
+          ...totals(),
+        });
       }
       break;
   }
@@ -98,7 +106,7 @@ function handle(message: StreamReport): void {
 /** The root of each block: the streams' shards cover it, so their sums add up to it. */
 function blockRoots(plan: EnginePlan): Uint8Array[] {
   return plan.blockPageCounts.map((_, block) =>
-    sentRoots.reduce((sum, roots) => addRoots(sum, roots[block] ?? ZERO_ROOT), ZERO_ROOT),
+    sent.reduce((sum, { roots }) => addRoots(sum, roots[block] ?? ZERO_ROOT), ZERO_ROOT),
   );
 }
 

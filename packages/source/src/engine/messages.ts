@@ -5,6 +5,7 @@
 import type { ErrorReport } from '@pageferry/transport';
 import type { Counters } from './counters.ts';
 import type { ScanProbe } from './probe.ts';
+import type { Difference } from './reconcile.ts';
 
 /** How a migration's pages are sent; fixed for the engine's life. */
 export interface EnginePlan {
@@ -28,6 +29,8 @@ export interface RoundPlan {
   readonly useXbzrle: boolean;
   /** False in the final round: nothing is diffed any more. */
   readonly fillCache: boolean;
+  /** Before anything is sent, the digest exchange: the tables are made to say what the destination has. */
+  readonly reconcile: boolean;
   /** The cache of all streams together, bytes; takes effect at the beginning of the round. */
   readonly cacheBytes: number;
 }
@@ -52,6 +55,8 @@ export type EngineReport =
       readonly round: number;
       /** One root a block, 16 bytes each. */
       readonly roots: readonly Uint8Array[];
+      /** Where the digest exchange found something else at the destination than was sent. */
+      readonly differences: readonly Difference[];
       readonly counters: Counters;
       readonly rssAnonBytes: number;
     }
@@ -66,10 +71,17 @@ export interface StreamPlan extends EnginePlan {
   readonly limit: SharedArrayBuffer;
 }
 
+/** What a round came to in one stream. */
+export interface StreamRound {
+  /** This shard's root of every block. */
+  readonly roots: readonly Uint8Array[];
+  readonly differences: readonly Difference[];
+}
+
 export type StreamCommand =
   { readonly type: 'plan'; readonly plan: StreamPlan } | { readonly type: 'round'; readonly plan: RoundPlan };
 
 export type StreamReport =
   | { readonly type: 'connected'; readonly probe: ScanProbe }
-  | { readonly type: 'round-sent'; readonly roots: readonly Uint8Array[] }
+  | { readonly type: 'round-sent'; readonly sent: StreamRound }
   | ErrorReport;

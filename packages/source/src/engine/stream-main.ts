@@ -19,6 +19,6 @@ async function perform(command: StreamCommand): Promise<void> {
     const probe = command.plan.stream === 0 ? stream.probe() : { bytes: 0, ms: 0 };
     report({ type: 'connected', probe });
   } else if (stream !== undefined) {
-    report({ type: 'round-sent', roots: await stream.round(command.plan) });
+    report({ type: 'round-sent', sent: await stream.round(command.plan) });
   }
 }

@@ -7,15 +7,9 @@
  * is applied.
  */
 import {
-  checkDataAccept,
-  checkEpoch,
-  DATA_LIMITS_AT_SOURCE,
-  encodeDataHello,
   encodeFrame,
-  encodePreamble,
   encodeStreamRoundEnd,
   FRAME_HEADER_BYTES,
-  FRAME_PAYLOAD_MAX_BYTES,
   FRAME_TYPE,
   PAGES_HEADER_BYTES,
   writeFrameHeader,
@@ -31,7 +25,7 @@ import {
   type DirtyTracker,
   type PageRun,
 } from '@pageferry/memory';
-import { FrameSocket, SharedCounters, system } from '@pageferry/transport';
+import { SharedCounters, system } from '@pageferry/transport';
 import {
   BATCH_PAGES,
   cacheBytesPerStream,
@@ -41,17 +35,21 @@ import {
   zeroDigest,
 } from '@pageferry/xbzrle';
 import { COUNTER_NAMES, type StreamCounters } from './counters.ts';
-import type { RoundPlan, StreamPlan } from './messages.ts';
+import { DataConnection } from './data-connection.ts';
+import type { RoundPlan, StreamPlan, StreamRound } from './messages.ts';
 import { probeScan, type ScanProbe } from './probe.ts';
 import { RateLimit } from './rate-limit.ts';
+import { reconcile, type Difference } from './reconcile.ts';
 
 /** Frames under way at once; the ring is also the backpressure. */
 const SLOT_COUNT = 4;
+const ROUND_COUNTERS = ['roundPages', 'roundScanMs', 'roundLimitMs', 'roundReconcileMs'] as const;
 const HEADROOM_BYTES = FRAME_HEADER_BYTES + PAGES_HEADER_BYTES;
 
 /** A block as this stream sees it. */
 interface BlockShard {
   readonly index: number;
+  readonly shard: Shard;
   readonly reader: ImageReader;
   readonly table: DigestTable;
   readonly tracker: DirtyTracker;
@@ -64,7 +62,7 @@ export class Stream {
   readonly #blocks: readonly BlockShard[];
   readonly #freeSlots = Array.from({ length: SLOT_COUNT }, (_, slot) => slot);
   #kernel: SourceKernel;
-  #socket: FrameSocket | undefined;
+  #connection: DataConnection | undefined;
   #slotFreed: (() => void) | undefined;
   #cacheBytes = 0;
   #frameCount = 0;
@@ -87,29 +85,7 @@ export class Stream {
 
   /** Connects to the destination; resolves once its engine accepted this stream. */
   async connect(failed: (error: Error) => void): Promise<void> {
-    const { host, port, sessionId, sessionKey, epoch, stream, streamCount } = this.#plan;
-    const reply = new Uint8Array(FRAME_PAYLOAD_MAX_BYTES);
-    await new Promise<void>((resolve) => {
-      const socket = FrameSocket.connect(
-        { host, port },
-        {
-          limits: () => DATA_LIMITS_AT_SOURCE,
-          place: () => reply,
-          received: (header, answer) => {
-            checkEpoch(header, epoch);
-            checkDataAccept(answer, stream);
-            resolve();
-          },
-          ended: failed,
-        },
-        () => {
-          socket.send(encodePreamble({ kind: 'data', sessionId }));
-          const payload = encodeDataHello({ sessionKey, sessionId, epoch }, { stream, streamCount });
-          socket.send(encodeFrame({ type: FRAME_TYPE.dataHello, epoch, aux: 0, payload }));
-        },
-      );
-      this.#socket = socket;
-    });
+    this.#connection = await DataConnection.open(this.#plan, failed);
   }
 
   /** Measures a scan of this shard, before the first round. */
@@ -117,16 +93,32 @@ export class Stream {
     return probeScan(this.#blocks, this.#plan.secret);
   }
 
-  /** Sends one round; resolves with this shard's root of every block once all of it is in the socket. */
-  async round(plan: RoundPlan): Promise<Uint8Array[]> {
+  /** Sends one round; resolves once all of it is in the socket. */
+  async round(plan: RoundPlan): Promise<StreamRound> {
     this.#resizeCache(plan);
-    for (const name of ['roundPages', 'roundScanMs', 'roundLimitMs'] as const) this.#counters.set(name, 0);
+    for (const name of ROUND_COUNTERS) this.#counters.set(name, 0);
+    const differences = plan.reconcile ? await this.#reconcile() : [];
     this.#frameCount = 0;
     for (const block of this.#blocks) await this.#sendBlock(block, plan);
     const { epoch, stream } = this.#plan;
     const payload = encodeStreamRoundEnd({ stream, frameCount: this.#frameCount });
     await this.#send(encodeFrame({ type: FRAME_TYPE.streamRoundEnd, epoch, aux: plan.round, payload }));
-    return this.#blocks.map((block) => block.table.blockRoot());
+    return { roots: this.#blocks.map((block) => block.table.blockRoot()), differences };
+  }
+
+  /** Makes the digest tables say what the destination has: this round sends what differs from that. */
+  async #reconcile(): Promise<Difference[]> {
+    const connection = this.#connection;
+    if (connection === undefined) return [];
+    const startMs = performance.now();
+    const { stream } = this.#plan;
+    const differences: Difference[] = [];
+    for (const { index: block, shard, table } of this.#blocks) {
+      const found = await reconcile({ block, stream, shard, table, kernel: this.#kernel }, connection);
+      if (found !== undefined) differences.push(found);
+    }
+    this.#counters.set('roundReconcileMs', performance.now() - startMs);
+    return differences;
   }
 
   async #sendBlock(block: BlockShard, plan: RoundPlan): Promise<void> {
@@ -199,7 +191,7 @@ export class Stream {
     const limitedMs = await this.#limit.reserve(bytes.length);
     this.#counters.add('roundLimitMs', limitedMs);
     this.#counters.add('transferredBytes', bytes.length);
-    this.#socket?.send(bytes, done);
+    this.#connection?.send(bytes, done);
   }
 
   /** A slot that no socket holds, with an empty frame. */
@@ -251,6 +243,6 @@ export class Stream {
     const table = new DigestTable({ pageCount, zeroDigest: zeroDigest(secret) });
     const scan = new ScanTracker({ reader, shard, table });
     const mapping = new ImageMapping({ image, calls: system, secret });
-    return { index, reader, table, tracker: new MappedTracker({ tracker: scan, mapping, table }) };
+    return { index, shard, reader, table, tracker: new MappedTracker({ tracker: scan, mapping, table }) };
   }
 }
