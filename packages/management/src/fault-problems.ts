@@ -63,7 +63,13 @@ function nameOf(error: unknown): Named {
   }
   if (error instanceof HandoverError)
     return { name: error.isPeerFault ? 'protocol-violation' : 'journal-failed' };
-  return { name: 'internal' };
+  return isOutOfSomething(error) ? { name: 'internal', hint: LIMITS_HINT } : { name: 'internal' };
+}
+
+/** A system call that failed for want of descriptors, processes or memory, whoever made it. */
+function isOutOfSomething(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'EMFILE' || code === 'ENFILE' || code === 'EAGAIN' || code === 'ENOMEM';
 }
 
 function memoryProblem({ fault }: MemoryError): Named {
