@@ -8,6 +8,8 @@ import {
   closeSync,
   mkdirSync,
   openSync,
+  readdirSync,
+  readFileSync,
   rmSync,
   statfsSync,
   truncateSync,
@@ -15,7 +17,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode, programPath } from '@pageferry/scripts/harness';
+import { commandLineOf, errorCode, processesNaming, programPath } from '@pageferry/scripts/harness';
 
 /** The user and group nobody of Debian; files of nobody else. */
 export const OTHER_USER = 65534;
@@ -82,9 +84,9 @@ export function whyNotOtherUser(): string | false {
   return spawnSync(command, args).status === 0 ? false : 'another user may not run these programs';
 }
 
-/** Launcher of a program that has nothing of root's. `limits` as prlimit takes them, such as --nproc=20. */
-export function asOtherUser(...limits: readonly string[]): readonly string[] {
-  return [...AS_OTHER_USER, ...(limits.length === 0 ? [] : ['prlimit', ...limits])];
+/** Launcher of a program that has nothing of root's. */
+export function asOtherUser(): readonly string[] {
+  return AS_OTHER_USER;
 }
 
 /** Gives a file or directory to the other user. */
@@ -92,9 +94,34 @@ export function giveToOtherUser(path: string): void {
   chownSync(path, OTHER_USER, OTHER_USER);
 }
 
-/** Launcher of a program with less of something, which its children inherit. */
-export function withLimits(...limits: readonly string[]): readonly string[] {
-  return ['prlimit', ...limits];
+/** Leaves a running process this many descriptors that it can still open, and its children as little. */
+export function leaveDescriptors(pid: number, count: number): void {
+  const taken = new Set(readdirSync(`/proc/${pid}/fd`).map(Number));
+  let limit = 0;
+  for (let free = 0; taken.has(limit) || free < count; limit += 1) if (!taken.has(limit)) free += 1;
+  setLimit(pid, 'nofile', limit);
+}
+
+/** Leaves a running process this much more memory to write to; what is only reserved does not count. */
+export function leaveMemory(pid: number, bytes: number): void {
+  const match = /^VmData:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  if (match === null) throw new Error(`process ${pid} has no memory`);
+  setLimit(pid, 'data', Number(match[1]) * 1024 + bytes);
+}
+
+/** Sets a soft limit of a running process, as prlimit names it; it can be set again to more. `as`: its user. */
+export function setLimit(
+  pid: number,
+  name: 'nofile' | 'nproc' | 'data',
+  value: number,
+  as: readonly string[] = [],
+): void {
+  execFileSync('env', [...as, 'prlimit', `--pid=${pid}`, `--${name}=${value}:`]);
+}
+
+/** The engine that a daemon keeps for its next migration, or has at work. */
+export function enginePidOf(daemonPid: number): number | undefined {
+  return processesNaming('/engine/main.js').find((pid) => commandLineOf(pid).at(-1) === String(daemonPid));
 }
 
 function fill(path: string, lengthBytes: number): void {

@@ -9,6 +9,7 @@ import { problemType } from '@pageferry/protocol';
 import { Daemon } from '@pageferry/scripts/harness';
 import t, { type Test } from 'tap';
 import { Ballast, mountInMemory, whyNotMount, type Mount } from '../src/host.ts';
+import { movesNow } from '../src/outcomes.ts';
 import { BLOCK_ID, Rig, type Ground } from '../src/rig.ts';
 import { findStrayGuests, untilNoGuestAtDestination } from '../src/whereabouts.ts';
 
@@ -128,11 +129,4 @@ async function failsForRoom(t: Test, rig: Rig): Promise<void> {
   await rig.destination.api.untilOver();
   await untilNoGuestAtDestination(rig);
   t.same(await findStrayGuests(rig, 'source'), [], 'the guest runs at the source only');
-}
-
-async function movesNow(t: Test, rig: Rig): Promise<void> {
-  await rig.migrate();
-  await rig.untilMoved();
-  t.same(await findStrayGuests(rig, 'destination'), [], 'the guest runs at the destination only');
-  t.same(await rig.findProblems(), [], 'with all of its memory');
 }

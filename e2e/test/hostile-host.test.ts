@@ -16,6 +16,7 @@ import {
   whyNotMount,
   whyNotOtherUser,
 } from '../src/host.ts';
+import { movesNow } from '../src/outcomes.ts';
 import { Rig, type Ground } from '../src/rig.ts';
 import { findStrayGuests, untilNoGuestAtDestination } from '../src/whereabouts.ts';
 
@@ -204,13 +205,6 @@ async function isRefusedBeforeTheGuestStarts(t: Test, rig: Rig, row: Row): Promi
   await rig.destination.api.untilOver();
   await untilNoGuestAtDestination(rig);
   t.same(await findStrayGuests(rig, 'source'), [], 'the guest runs at the source only');
-}
-
-async function movesNow(t: Test, rig: Rig): Promise<void> {
-  await rig.migrate();
-  await rig.untilMoved();
-  t.same(await findStrayGuests(rig, 'destination'), [], 'the guest runs at the destination only');
-  t.same(await rig.findProblems(), [], 'with all of its memory');
 }
 
 function punch(path: string): void {
