@@ -4,8 +4,8 @@
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { parseTcpAddress, PENDING_CONNECTIONS_MAX } from '@pageferry/protocol';
-import { processState } from '@pageferry/scripts/harness';
+import { parseTcpAddress, PENDING_CONNECTIONS_MAX, problemType } from '@pageferry/protocol';
+import { processState, signalIfThere } from '@pageferry/scripts/harness';
 import t from 'tap';
 import { failsAtSource, hasMoved } from '../src/outcomes.ts';
 import { Rig } from '../src/rig.ts';
@@ -25,6 +25,20 @@ void t.test('everything is swallowed', async (t) => {
     const stall = rig.proxy.stall();
     await failsAtSource(t, rig);
     stall.release();
+  });
+
+  await t.test('by the source engine in the final round, while the guest is paused', async (t) => {
+    await rig.migrate({
+      capabilities: { 'pause-before-switchover': true },
+      parameters: { 'switchover-timeout': 1000 },
+    });
+    await rig.source.api.until('pre-switchover', ({ status }) => status === 'pre-switchover');
+    const { engine } = (await rig.source.api.status()).pageferry;
+    if (engine === undefined) throw new Error('the status names no engine');
+    signalIfThere(engine.pid, 'SIGSTOP');
+    await rig.source.api.continue();
+    const { pageferry } = await failsAtSource(t, rig);
+    t.equal(pageferry.problem?.type, problemType('switchover-timeout'));
   });
 
   await t.test('in the handover, the destination is ready', async (t) => {

@@ -25,7 +25,7 @@ import { Rounds } from './rounds.ts';
 import type { Settings } from './settings.ts';
 import { scanWarnings, setUp, type Setup, type SetupPolicy } from './setup.ts';
 import { Statistics } from './statistics.ts';
-import { awaitRunning, offer, pause } from './switchover.ts';
+import { awaitRunning, offer, pause, within } from './switchover.ts';
 
 /** The end of a migration. */
 export type Outcome = 'completed' | 'failed' | 'cancelled';
@@ -169,9 +169,12 @@ export class Migration {
       await pause(ownership, runState);
     });
     await this.#phase('pre-switchover', () => this.#waitForContinue());
-    const roots = await this.#phase('final-round', () => this.rounds.final(facts));
-    this.verified.push('source-rescanned');
-    await this.#phase('handover', () => this.#offer(ownership, roots));
+    // The operator's time in pre-switchover does not count.
+    await within(this.settings.parameters['switchover-timeout'], this.attempts.failure, async () => {
+      const roots = await this.#phase('final-round', () => this.rounds.final(facts));
+      this.verified.push('source-rescanned');
+      await this.#phase('handover', () => this.#offer(ownership, roots));
+    });
     await this.#phase('committed', () => awaitRunning(ownership));
     this.runningMs = performance.now();
     return await this.#end('completed');
@@ -213,11 +216,10 @@ export class Migration {
 
   /** From here the handover decides; it ends in `committed`, or back in our hands. */
   async #offer(ownership: Ownership, roots: readonly Uint8Array[]): Promise<void> {
-    const { 'switchover-timeout': timeoutMs, 'destination-reread': hasReread } = this.settings.parameters;
-    await offer(ownership, { round: this.rounds.current, roots }, timeoutMs, this.attempts.failure);
+    await offer(ownership, { round: this.rounds.current, roots });
     this.rounds.noteRoots(this.rounds.current, roots, roots);
     this.verified.push('sent-equals-applied');
-    if (hasReread) this.verified.push('destination-reread');
+    if (this.settings.parameters['destination-reread']) this.verified.push('destination-reread');
   }
 
   /** Another attempt follows, or this throws. */

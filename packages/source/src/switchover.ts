@@ -10,28 +10,25 @@ export async function pause(ownership: Ownership, runState: RunState): Promise<v
   requirePhase(await ownership.pause(runState), 'paused');
 }
 
-/** The destination is ready and the commit is on record; before that, it takes `timeoutMs` at most. */
-export async function offer(
-  ownership: Ownership,
-  facts: HandoverFacts,
-  timeoutMs: number,
-  failure: Failure,
-): Promise<void> {
+/** What is between the pause and the commit: an attempt that takes longer has failed. Never ends a committed one. */
+export async function within(timeoutMs: number, failure: Failure, work: () => Promise<void>): Promise<void> {
   const timer = setTimeout(() => {
     failure.fail(
-      new ProblemError(
-        'switchover-timeout',
-        `The destination was not ready within ${timeoutMs} ms of the handover`,
-      ),
+      new ProblemError('switchover-timeout', `The guest was paused for ${timeoutMs} ms without a commit`),
     );
   }, timeoutMs);
   try {
-    await ownership.offer(facts);
-    const state = await ownership.until(({ phase }) => phase !== 'offered' && phase !== 'committing');
-    if (state.phase !== 'committed' && state.phase !== 'completed') throw ownershipFailure(state);
+    await work();
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The destination is ready and the commit is on record. */
+export async function offer(ownership: Ownership, facts: HandoverFacts): Promise<void> {
+  await ownership.offer(facts);
+  const state = await ownership.until(({ phase }) => phase !== 'offered' && phase !== 'committing');
+  if (state.phase !== 'committed' && state.phase !== 'completed') throw ownershipFailure(state);
 }
 
 /** The destination has said that the guest runs there. */
