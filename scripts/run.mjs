@@ -64,7 +64,7 @@ const packageFolders = () => readdirSync(join(root, 'packages')).map((name) => `
 const tap = (files, args) => run(bin('tap'), ['run', ...args, ...files]);
 const extra = process.argv.slice(3);
 const unit = () => tap(extra.length > 0 ? extra : testFiles([...packageFolders(), 'scripts']), ['--jobs=2']);
-const e2e = () => tap(extra.length > 0 ? extra : testFiles(['e2e']), ['--jobs=1', '--timeout=240']);
+const e2e = () => tap(extra.length > 0 ? extra : testFiles(['e2e']), ['--jobs=2', '--timeout=400']);
 const script = (name) => run(process.execPath, [join(root, `scripts/dist/src/${name}.js`), ...extra]);
 
 /** Streams of this protocol version, and their dumps by the test that reads them. */

@@ -27,7 +27,7 @@ for (const { name, reach } of phases) {
     const status = await rig.source.api.untilOver();
     t.equal(status.status, 'failed', 'no migration goes on unguarded');
     const { type, peer } = status.pageferry.problem ?? {};
-    t.same({ type, peer }, { type: problemType('internal'), peer: 'source' });
+    t.same({ type, peer }, { type: problemType('engine-died'), peer: 'source' });
     t.match(status['error-desc'], /guard/);
     await endsAborted(t, rig);
     await movesNow(t, rig);

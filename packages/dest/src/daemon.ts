@@ -127,7 +127,7 @@ export class DestinationDaemon {
   /** @throws ProblemError not-armed, migration-unknown, past-point-of-no-return */
   async abort(id: string | undefined): Promise<{ 'migration-id'?: string }> {
     const incoming = this.#incoming;
-    if (incoming === undefined || incoming.isOver)
+    if (incoming === undefined || (incoming.isOver && !incoming.isInterrupted))
       throw new ProblemError('not-armed', 'No incoming migration is armed');
     if (incoming.id !== undefined && id !== incoming.id) {
       throw new ProblemError(

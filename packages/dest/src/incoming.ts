@@ -98,9 +98,13 @@ export class Incoming {
     return describeProblem('cancelled', 'The operator aborted the migration', { peer: 'destination' });
   }
 
+  /** An attempt has ended, and the source said that it comes back. */
+  get isInterrupted(): boolean {
+    return this.session?.isInterrupted === true;
+  }
+
   /** Whether another migration can be armed: this one cannot change anything any more. */
   get isOver(): boolean {
-    if (this.session?.isInterrupted === true) return false;
     const phase = this.state?.phase;
     return this.endedMs !== undefined || phase === 'running' || phase === 'aborted' || phase === 'refused';
   }

@@ -90,7 +90,7 @@ function phaseOf(incoming: Incoming): Phase {
     case 'destroying':
       return 'aborting';
     case 'aborted':
-      if (incoming.session?.isInterrupted === true) return 'interrupted';
+      if (incoming.isInterrupted) return 'interrupted';
       return isCancelled ? 'cancelled' : 'failed';
     case 'refused':
       return 'failed';

@@ -34,6 +34,7 @@ export class Guard {
   readonly #process: ChildProcess;
   readonly #exited: Promise<void>;
   #waiting: Waiting | null = null;
+  #asked: Promise<void> = Promise.resolve();
   #lost: string | null = null;
   #isStopping = false;
   #onLost: (reason: string) => void = () => undefined;
@@ -97,9 +98,16 @@ export class Guard {
     await this.#exited;
   }
 
+  /** One question at a time: who comes meanwhile waits for its answer first. */
   async #ask(line: string, answer: Answer): Promise<void> {
+    const before = this.#asked;
+    const asked = before.catch(() => undefined).then(() => this.#askNow(line, answer));
+    this.#asked = asked;
+    await asked;
+  }
+
+  async #askNow(line: string, answer: Answer): Promise<void> {
     if (this.#lost !== null) throw new HandoverError({ code: 'guard-lost', detail: this.#lost });
-    if (this.#waiting !== null) throw new TypeError(`the guard is still asked for ${this.#waiting.answer}`);
     const done = new Promise<void>((resolve, reject) => {
       this.#waiting = { answer, resolve, reject };
     });

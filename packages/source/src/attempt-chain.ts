@@ -129,11 +129,14 @@ export class AttemptChain {
     if (this.#held === undefined || !this.#mayGoOn(problem)) throw error;
     const state = await this.#giveBack(this.#held.ownership, problem.detail);
     if (!mayStartEpoch(state) || !this.#mayGoOn(problem)) throw error;
-    if (this.#attempt !== undefined) await endAttempt(this.#attempt);
+    // From here on what the old attempt's link and engine say is nobody's.
+    this.#failure = new Failure();
+    const attempt = this.#attempt;
     this.#attempt = undefined;
+    this.#held.guard.current = undefined;
+    if (attempt !== undefined) await endAttempt(attempt);
     this.interruptions.push({ epoch: state.epoch, phase, reason: problem.detail });
     this.#options.context.logger.warn({ problem }, 'interrupted; the migration goes on with another attempt');
-    this.#failure = new Failure();
     if (this.#ended !== undefined) throw this.#ended;
   }
 

@@ -254,6 +254,8 @@ export class Migration {
       ({ phase }) => phase === 'rolled-back' || phase === 'committed' || phase === 'completed',
     );
     if (state.phase === 'rolled-back') {
+      if (state.isPeerInformed && this.settings.parameters['reconnect-limit'] > 0)
+        ownership.tellEnd(problem.detail);
       await this.attempts.current?.engine.kill();
       await waitAtMost(
         ABORT_ANSWER_MS,

@@ -6,6 +6,7 @@
  * until the destination has heard it. After a restart of the daemon it is made from the journal alone.
  */
 import {
+  boundedReason,
   HandoverError,
   helloEpochs,
   mayStartEpoch,
@@ -166,6 +167,12 @@ export class Ownership {
   async linkLost(error: Error): Promise<void> {
     this.#link = undefined;
     await this.deliver({ type: 'link-lost', reason: error.message });
+  }
+
+  /** A destination that gave up by itself waits for another attempt: it hears, if it still does, that none follows. */
+  tellEnd(reason: string): void {
+    const { phase, epoch } = this.state;
+    if (phase === 'rolled-back') this.#send(epoch, { type: 'abort', reason: boundedReason(reason) });
   }
 
   /** Resolves with the state once it satisfies `condition`. */

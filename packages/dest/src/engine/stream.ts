@@ -57,6 +57,10 @@ export class Stream {
   #idle: NodeJS.Timeout | undefined;
   #socket: FrameSocket | undefined;
   #frameCount = 0;
+  /** Of the frames that come; undefined before the first of a round. */
+  #round: number | undefined;
+  /** The next round is this one or a later one. */
+  #firstRound = 0;
 
   constructor(plan: StreamPlan, report: (message: StreamReport) => void) {
     this.#plan = plan;
@@ -94,9 +98,11 @@ export class Stream {
     this.#counters.add('transferredBytes', FRAME_HEADER_BYTES + payload.length);
     switch (header.type) {
       case FRAME_TYPE.pages:
+        this.#checkRound(header.aux);
         this.#applyPages(payload);
         break;
       case FRAME_TYPE.streamRoundEnd:
+        this.#checkRound(header.aux);
         this.#endRound(header.aux, payload);
         break;
       case FRAME_TYPE.extentRoots:
@@ -107,6 +113,13 @@ export class Stream {
         throw new Error(`frame type ${header.type} on data stream ${this.#plan.stream}`);
     }
     this.#auditIn(IDLE_MS);
+  }
+
+  /** Rounds ascend, and the frames of one have its number. */
+  #checkRound(round: number): void {
+    this.#round ??= round;
+    checkExpected(round, this.#round, 'round of the frame');
+    if (round < this.#firstRound) throw new Error(`a frame of round ${round} after the end of that round`);
   }
 
   #applyPages(payload: Uint8Array): void {
@@ -124,6 +137,8 @@ export class Stream {
       throw new Error(`round ${round} has ${frameCount} frames, ${this.#frameCount} came`);
     }
     this.#frameCount = 0;
+    this.#firstRound = round + 1;
+    this.#round = undefined;
     this.#differing = [];
     this.#report({ type: 'round-applied', round, roots: this.#blocks.map((block) => block.writer.root) });
   }
