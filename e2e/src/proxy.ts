@@ -76,7 +76,7 @@ export class Proxy {
     return hold;
   }
 
-  /** Hellos that went on with a migration after a cut, since the last `calm`. */
+  /** Hellos that went on with a migration after a cut. */
   get resumeCount(): number {
     return this.#resumeCount;
   }
@@ -91,7 +91,6 @@ export class Proxy {
     this.latencyMs = 0;
     this.readBytesPerSecond = 0;
     this.#pageBytes = 0;
-    this.#resumeCount = 0;
   }
 
   /** Closes all connections without a word, what they hold is lost. New ones are taken. */

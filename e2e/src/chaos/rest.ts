@@ -31,7 +31,7 @@ export async function untilAtRest(pair: DaemonPair): Promise<Rest> {
 export async function untilDisarmed({ destination }: DaemonPair): Promise<void> {
   await eventually('a destination that can be armed', async () => {
     const { status, pageferry } = await destination.api.status();
-    if (OVER.has(status)) return true;
+    if (OVER.has(status) || pageferry.phase === 'interrupted') return true;
     // A hello that was under way may come first.
     if (pageferry.phase === 'armed') await unlessRefused(async () => destination.api.abort());
     return undefined;
@@ -52,9 +52,15 @@ async function atRestWithin(pair: DaemonPair, patienceMs: number): Promise<Statu
   }
 }
 
-/** A destination that no source came to stays armed. */
+/**
+ * A destination that no source came to stays armed, and one whose source could not tell it that none comes back stays
+ * interrupted: another migration can be armed there.
+ */
 function isAtRest({ source, destination }: Statuses): boolean {
-  return OVER.has(source.status) && (OVER.has(destination.status) || destination.pageferry.phase === 'armed');
+  const { phase } = destination.pageferry;
+  return (
+    OVER.has(source.status) && (OVER.has(destination.status) || phase === 'armed' || phase === 'interrupted')
+  );
 }
 
 async function endByHand({ source, destination }: DaemonPair): Promise<void> {

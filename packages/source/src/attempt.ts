@@ -4,14 +4,21 @@
  * the attempt before them had sent. Whatever fails undoes what was done before it, but never the epoch.
  */
 import { performance } from 'node:perf_hooks';
-import { beginSource, type Guard, type Journal, type SourceRecord } from '@pageferry/handover';
-import { ProblemError, sessionIdOf, SUPPORTED_VERSIONS, type HelloStart } from '@pageferry/protocol';
+import { beginSource, reasonOf, type Guard, type Journal, type SourceRecord } from '@pageferry/handover';
+import {
+  ProblemError,
+  sessionIdOf,
+  SUPPORTED_VERSIONS,
+  type AbortOutcome,
+  type HelloStart,
+} from '@pageferry/protocol';
 import type { EngineProcess } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import { attemptHello, enginePlan, journaledSession } from './attempt-facts.ts';
 import type { Counters } from './engine/counters.ts';
 import type { ScanProbe } from './engine/probe.ts';
 import { guestPorts } from './guest-ports.ts';
+import { Cancelled } from './migration-errors.ts';
 import { Ownership } from './ownership.ts';
 import { PageEngine } from './page-engine.ts';
 import type { RequestFile } from './request-file.ts';
@@ -106,7 +113,11 @@ export async function beginAttempts(
     };
     const handler = { message: events.onMessage, lost: events.onLinkLost };
     const { link, welcome } = await openSession(address, hello, times, handler, events.signal);
-    undo.push(() => link.close());
+    // Nobody else would tell the destination that this source does not come back.
+    undo.push((error) => {
+      link.send({ type: 'abort', outcome: outcomeOf(error), reason: reasonOf(error) }, FIRST_EPOCH);
+      link.close();
+    });
     settings.cacheCeilingBytes = welcome.xbzrleCacheCeilingBytes;
     const session = { sessionId: hello.sessionId, sessionKey: welcome.sessionKey };
     const probe = await connect(setup, engine, session, hello, events.signal);
@@ -180,12 +191,14 @@ export async function endAttempt({ engine, guard }: Attempt): Promise<void> {
   await guard.stop();
 }
 
-async function undone<T>(work: (undo: (() => unknown)[]) => Promise<T>): Promise<T> {
-  const undo: (() => unknown)[] = [];
+type Undo = (error: unknown) => unknown;
+
+async function undone<T>(work: (undo: Undo[]) => Promise<T>): Promise<T> {
+  const undo: Undo[] = [];
   try {
     return await work(undo);
   } catch (error) {
-    for (const step of undo.toReversed()) await step();
+    for (const step of undo.toReversed()) await step(error);
     throw error;
   }
 }
@@ -201,6 +214,10 @@ function guardOf(context: AttemptContext, events: AttemptEvents): Guard {
     events.onFailure(new ProblemError('engine-died', `the guard process ended: ${reason}`)),
   );
   return guard;
+}
+
+function outcomeOf(error: unknown): AbortOutcome {
+  return error instanceof Cancelled ? 'cancelled' : 'failed';
 }
 
 /** Before the journal's first step: a session that is in the journal can be gone on with. */
