@@ -36,6 +36,11 @@ export class FrameReceiver {
     return this.#target;
   }
 
+  /** Whether a frame has begun and is not complete. */
+  get isMidFrame(): boolean {
+    return this.#header !== undefined || this.#target.length < this.#headerBytes.length;
+  }
+
   /** Tells that `byteCount` bytes were read into `target`. @throws whatever the header or the handler objects to. */
   filled(byteCount: number): void {
     this.#target = this.#target.subarray(byteCount);

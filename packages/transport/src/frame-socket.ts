@@ -8,6 +8,7 @@
 import { connect, Socket, type OnReadOpts, type SocketConstructorOpts } from 'node:net';
 import { TransportError } from './errors.ts';
 import { FrameReceiver, type FrameHandler } from './frame-receiver.ts';
+import { system } from './system.ts';
 
 /** What `new Socket` takes in Node 20 and 24 (tried on both); the types leave out `onread`. */
 type AdoptOptions = SocketConstructorOpts & { readonly onread: OnReadOpts };
@@ -16,14 +17,19 @@ function lost(reason: string): TransportError {
   return new TransportError({ code: 'LINK_LOST', reason });
 }
 
+/** Data connections: long enough for a peer whose disk holds it up, short against the kernel's own quarter of an hour. */
+export const DATA_STALL_TIMEOUT_MS = 30_000;
+
 /** One end of a framed connection. Every method is for the thread that made it. */
 export class FrameSocket {
   readonly #socket: Socket;
   readonly #handler: FrameHandler;
+  readonly #receiver: FrameReceiver;
   #hasEnded = false;
 
-  private constructor(socket: Socket, handler: FrameHandler) {
+  private constructor(socket: Socket, handler: FrameHandler, receiver: FrameReceiver) {
     this.#socket = socket;
+    this.#receiver = receiver;
     this.#handler = handler;
     socket.setNoDelay(true);
     socket.once('error', (error) => this.#end(lost(error.message)));
@@ -33,9 +39,9 @@ export class FrameSocket {
 
   /** Takes over an accepted connection by its descriptor, which now belongs to this object. */
   static adopt(fd: number, handler: FrameHandler): FrameSocket {
-    const { onread, bind } = reading(handler);
+    const { receiver, onread, bind } = reading(handler);
     const options: AdoptOptions = { fd, readable: true, writable: true, onread };
-    return bind(new FrameSocket(new Socket(options), handler));
+    return bind(new FrameSocket(new Socket(options), handler, receiver));
   }
 
   /** Connects; a failure comes through `handler.ended`. `connected` is called once bytes can be sent. */
@@ -44,10 +50,9 @@ export class FrameSocket {
     handler: FrameHandler,
     connected: () => void,
   ): FrameSocket {
-    const { onread, bind } = reading(handler);
-    return bind(
-      new FrameSocket(connect({ host: address.host, port: address.port, onread }, connected), handler),
-    );
+    const { receiver, onread, bind } = reading(handler);
+    const socket = connect({ host: address.host, port: address.port, onread }, connected);
+    return bind(new FrameSocket(socket, handler, receiver));
   }
 
   /**
@@ -59,7 +64,7 @@ export class FrameSocket {
     handler: FrameHandler,
   ): { frames: FrameSocket; receiver: FrameReceiver; receive: (byteCount: number) => boolean } {
     const { receiver, onread, bind } = reading(handler);
-    const frames = bind(new FrameSocket(socket, handler));
+    const frames = bind(new FrameSocket(socket, handler, receiver));
     return { frames, receiver, receive: (byteCount) => onread.callback(byteCount, receiver.target) };
   }
 
@@ -72,6 +77,18 @@ export class FrameSocket {
   send(bytes: Uint8Array, done?: () => void): void {
     this.#socket.write(bytes, (error) => {
       if (!error) done?.();
+    });
+  }
+
+  /**
+   * From now on a connection that stands still has ended: sent bytes that nobody acknowledges for so long, or a frame that
+   * stops half-way. It has no pings of its own; that nothing is under way is no standstill. Connected sockets only.
+   */
+  endWhenStalled(milliseconds: number): void {
+    const fd = descriptorOf(this.#socket);
+    if (fd !== undefined) system.setUserTimeout(fd, milliseconds);
+    this.#socket.setTimeout(milliseconds, () => {
+      if (this.#receiver.isMidFrame) this.#end(lost(`a frame stopped half-way for ${milliseconds} ms`));
     });
   }
 
@@ -103,6 +120,14 @@ export class FrameSocket {
     this.#socket.destroy();
     this.#handler.ended(error);
   }
+}
+
+/** Node names it nowhere in public. */
+function descriptorOf(socket: Socket): number | undefined {
+  if (!('_handle' in socket)) return undefined;
+  const handle: unknown = socket._handle;
+  const fd = typeof handle === 'object' && handle !== null && 'fd' in handle ? handle.fd : undefined;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
 }
 
 /** The read side of a socket that does not exist yet: `bind` names it once it does. */

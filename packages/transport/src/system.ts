@@ -17,6 +17,8 @@ const LOCK_NB = 4;
 const PROT_READ = 1;
 const MAP_SHARED_FIXED = 0x01 | 0x10;
 const MADV_POPULATE_READ = 22;
+const IPPROTO_TCP = 6;
+const TCP_USER_TIMEOUT = 18;
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = constants.signals.SIGKILL;
 
@@ -31,6 +33,9 @@ const mmap = libc.func(
 );
 const mincore = libc.func('int mincore(void *at, size_t length, void *resident)');
 const madvise = libc.func('int madvise(void *at, size_t length, int advice)');
+const setsockopt = libc.func(
+  'int setsockopt(int fd, int level, int option, const void *value, uint32_t length)',
+);
 const prctl = libc.func('int prctl(int option, uint64_t argument)');
 
 const errnoNames = new Map<number, string>(
@@ -92,6 +97,13 @@ export const system = {
   /** Builds the page tables of mapped memory at once; a hole in it is allocated. Does nothing before Linux 5.14. */
   populate(mapped: Uint8Array): void {
     madvise(mapped, mapped.length, MADV_POPULATE_READ);
+  },
+
+  /** Ends a TCP connection whose sent bytes stay unacknowledged for so long; the kernel alone tries for a quarter of an hour. */
+  setUserTimeout(fd: number, milliseconds: number): void {
+    const value = Uint32Array.of(milliseconds);
+    if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value, value.byteLength) !== 0)
+      throw systemError('setsockopt(TCP_USER_TIMEOUT)');
   },
 
   /** A second descriptor of the same open file or socket. It shares O_NONBLOCK and the file offset. */

@@ -23,7 +23,13 @@ import {
   type FrameHeader,
 } from '@pageferry/protocol/wire';
 import { DigestTable, ImageReader, ImageWriter, Shard } from '@pageferry/memory';
-import { errorReport, FrameSocket, SharedCounters, system } from '@pageferry/transport';
+import {
+  DATA_STALL_TIMEOUT_MS,
+  errorReport,
+  FrameSocket,
+  SharedCounters,
+  system,
+} from '@pageferry/transport';
 import { DestinationKernel, DIGEST_BYTES, EXTENT_PAGES, PAGE_SIZE, zeroDigest } from '@pageferry/xbzrle';
 import { FrameApplier } from './apply.ts';
 import { Audit } from './audit.ts';
@@ -80,6 +86,7 @@ export class Stream {
       received: (header, payload) => this.#received(header, payload),
       ended: (error) => this.#report(errorReport(error)),
     });
+    this.#socket.endWhenStalled(DATA_STALL_TIMEOUT_MS);
     this.#socket.send(
       encodeFrame({ type: FRAME_TYPE.dataAccept, epoch, aux: 0, payload: encodeDataAccept(stream) }),
     );

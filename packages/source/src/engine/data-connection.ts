@@ -21,7 +21,7 @@ import {
   type DigestRange,
   type FrameHeader,
 } from '@pageferry/protocol/wire';
-import { FrameSocket } from '@pageferry/transport';
+import { DATA_STALL_TIMEOUT_MS, FrameSocket } from '@pageferry/transport';
 import type { StreamPlan } from './messages.ts';
 import type { DigestSource } from './reconcile.ts';
 
@@ -54,6 +54,7 @@ export class DataConnection implements DigestSource {
         ended: failed,
       },
       () => {
+        this.#socket.endWhenStalled(DATA_STALL_TIMEOUT_MS);
         this.#socket.send(encodePreamble({ kind: 'data', sessionId }));
         const payload = encodeDataHello({ sessionKey, sessionId, epoch }, { stream, streamCount });
         this.#socket.send(encodeFrame({ type: FRAME_TYPE.dataHello, epoch, aux: 0, payload }));
