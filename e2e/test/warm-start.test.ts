@@ -14,7 +14,11 @@ const OTHER_UUID = '7d7ae4f5-9f8b-4b5c-9a3e-0d2b8a1c6e12';
 
 for (const streamCount of [1, 3]) {
   void t.test(`an older copy, ${streamCount} data connections`, async (t) => {
-    const rig = await Rig.start({ seed: 70, sizeBytes: SIZE_BYTES, workload: { program: 'random' } });
+    const rig = await Rig.start({
+      seed: 70,
+      sizeBytes: SIZE_BYTES,
+      workload: { program: 'random', ratePerSecond: 50 },
+    });
     t.teardown(() => rig.end());
     copyFileSync(rig.sourceImage, rig.destinationImage);
     changePages(rig.destinationImage, 80);

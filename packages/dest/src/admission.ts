@@ -107,12 +107,11 @@ export class Admission {
       throw new ProblemError('migration-running', 'The token was used already', { peer: 'destination' });
     }
     await this.#accepting(async () => {
-      const images = await this.#openImages(armed, hello);
       const { sessionId, isResumable } = hello;
       const facts = { sessionId, sessionKey: randomBytes(16), isResumable };
       const hasBase = armed.body.base;
       const process = this.#options.context.takeEngine();
-      const attempt = this.#attempt(hello, images, armed, facts, hasBase, process);
+      const attempt = await this.#attempt(hello, armed, facts, hasBase, process);
       const session = await this.#begin(hello.epoch, facts, armed, attempt);
       await session.attach(link, {
         type: 'welcome',
@@ -159,7 +158,7 @@ export class Admission {
   async #resume(link: DestinationLink, hello: HelloResume, version: number): Promise<void> {
     const { context, cacheCeilingBytes } = this.#options;
     const session = this.#known(hello);
-    if (session === undefined) throw unknownSession();
+    if (session === undefined || session.isGivenUp) throw unknownSession();
     checkProof(hello.proof, helloProof('resume', { ...session.facts, epoch: hello.epoch }), 'hello');
     const epochs = epochsOf(hello);
     if (judgeHello(session.state, epochs) !== 'newer')
@@ -170,8 +169,11 @@ export class Admission {
       const process = context.takeEngine();
       try {
         await this.#enterEpoch(session, epochs, armed, process);
-        const images = await this.#openImages(withoutCreate(armed), hello);
-        session.receive(this.#attempt(hello, images, armed, session.facts, true, process));
+        const attempt = await this.#attempt(hello, withoutCreate(armed), session.facts, true, process);
+        if (session.isGivenUp || !session.receive(hello.epoch, attempt)) {
+          await attempt.receiving.end();
+          throw refused('not-armed', 'The attempt was given up meanwhile');
+        }
       } catch (error) {
         await process.kill();
         await session.fail(error);
@@ -251,19 +253,28 @@ export class Admission {
     throw refused('not-armed', 'The migration was given up meanwhile');
   }
 
-  #attempt(
+  /** Opens the images and gives them to the engine; whatever fails ends the engine and closes them. */
+  async #attempt(
     hello: HelloStart | HelloResume,
-    images: ImageSet,
     armed: Armed,
     { sessionKey }: SessionFacts,
     hasBase: boolean,
     process: EngineProcess,
-  ): IncomingAttempt {
-    const onFailure = (error: Error): void => {
-      if (this.session?.receiving === receiving) void this.session.fail(error);
-    };
-    const receiving: Receiving = new Receiving({ hello, images, sessionKey, hasBase, process, onFailure });
-    return { receiving, guest: armed.makeGuest() };
+  ): Promise<IncomingAttempt> {
+    let images: ImageSet | undefined;
+    try {
+      images = await this.#openImages(armed, hello);
+      const guest = armed.makeGuest();
+      const onFailure = (error: Error): void => {
+        if (this.session?.receiving === receiving) void this.session.fail(error);
+      };
+      const receiving: Receiving = new Receiving({ hello, images, sessionKey, hasBase, process, onFailure });
+      return { receiving, guest };
+    } catch (error) {
+      images?.close();
+      await process.kill();
+      throw error;
+    }
   }
 
   #armed(): Armed {

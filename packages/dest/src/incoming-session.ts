@@ -70,6 +70,8 @@ export class IncomingSession {
   #hasHandover = false;
   /** No other attempt is to follow, as far as anybody said. */
   #isFinal: boolean;
+  /** The operator's word: no other attempt is taken. */
+  #isGivenUp = false;
   readonly #parameters: IncomingParameters;
   readonly #logger: Logger;
 
@@ -98,6 +100,11 @@ export class IncomingSession {
   /** An attempt has ended, and the source said that it comes back. Nothing of a guest is here. */
   get isInterrupted(): boolean {
     return this.state.phase === 'aborted' && this.facts.isResumable && !this.#isFinal;
+  }
+
+  /** The operator gave it up: a source that comes back is not taken. */
+  get isGivenUp(): boolean {
+    return this.#isGivenUp;
   }
 
   /** What is odd about a guest that runs. */
@@ -132,13 +139,17 @@ export class IncomingSession {
     return true;
   }
 
-  /** The pages of the epoch that was entered. */
-  receive(attempt: IncomingAttempt): void {
+  /** The pages of the epoch that was entered; false if it has ended meanwhile. */
+  receive(epoch: number, attempt: IncomingAttempt): boolean {
+    if (this.state.phase !== 'receiving' || this.state.epoch !== epoch) return false;
     this.#attempt = attempt;
+    return true;
   }
 
-  /** Ends the engine and lets the images go, so that another attempt can have them. */
+  /** Ends link and engine, and lets the images go, so that another attempt can have them. */
   async endAttempt(): Promise<void> {
+    this.#ownership.link?.close();
+    this.#ownership.link = undefined;
     await this.receiving?.end();
   }
 
@@ -208,9 +219,11 @@ export class IncomingSession {
     }
     this.isCancelled = true;
     this.#isFinal = true;
+    this.#isGivenUp = true;
     const state = await this.#ownership.deliver({ type: 'operator-abort' });
     if (state.phase !== 'starting' && state.phase !== 'running') return;
     this.isCancelled = false;
+    this.#isGivenUp = false;
     throw new ProblemError('past-point-of-no-return', `The guest is ${state.phase} here`, {
       peer: 'destination',
     });
@@ -234,9 +247,9 @@ export class IncomingSession {
 
   /** Ends what can be ended; what was promised stays in the journal. */
   async close(): Promise<void> {
-    await this.fail(
-      new ProblemError('cancelled', 'The destination daemon is ending', { peer: 'destination' }),
-    );
+    // A source that goes on after a cut goes on after this too, once the daemon is started again.
+    const name = this.facts.isResumable ? 'link-lost' : 'cancelled';
+    await this.fail(new ProblemError(name, 'The destination daemon is ending', { peer: 'destination' }));
     await this.#ownership.idle();
     this.#ownership.link?.close();
     await this.receiving?.end();

@@ -35,13 +35,14 @@ export function mayStartEpoch({ phase }: SourceState | SourceRecord): boolean {
 }
 
 /**
- * Whether a restarted source may go on by itself: pages were on their way, or what ended the epoch was the link or the
- * death of its daemon. Anything else that ended it (the operator, the destination, a failure) was told as the end.
+ * Whether a restarted source may go on by itself, where it still has the request: it forgets that before it tells anybody
+ * of an end. What the operator ended is over whether that was told or not.
  */
 export function mayResumeAfterRestart(state: SourceState | SourceRecord): boolean {
   if (state.phase === 'precopy') return true;
   if (state.phase !== 'rolled-back') return false;
-  return state.cause.code === 'link-lost' || state.cause.code === 'daemon-restarted';
+  const { code } = state.cause;
+  return code !== 'cancelled' && code !== 'taken-over' && code !== 'refused';
 }
 
 /**

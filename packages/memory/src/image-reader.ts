@@ -49,6 +49,11 @@ export class ImageReader {
     this.#extent = undefined;
   }
 
+  /** Throws MemoryError truncated if the file is shorter than the image. */
+  checkSize(): void {
+    checkNotTruncated(this.#image);
+  }
+
   /** Reads pages into the beginning of `target`. Throws MemoryError: outside-block, truncated, io. */
   read(firstPage: number, pageCount: number, target: Uint8Array): void {
     readPages(this.#image, firstPage, pageCount, target);

@@ -141,7 +141,7 @@ export const parameterShape = {
       live: false,
       sides: ['source'],
       description:
-        'The destination digests the whole file again before it says ready; the pause grows by that time',
+        'The destination reads back and digests what it wrote, while the line is idle; what is left of that makes the pause longer',
     }),
   'connect-timeout': timeoutMs.default(5000).register(parameterFacts, {
     unit: 'ms',

@@ -125,6 +125,7 @@ export class AttemptChain {
    */
   async interrupt(error: unknown, phase: Phase): Promise<void> {
     const problem = problemOf(error, { phase, peer: 'source' });
+    this.#limit.ended(phase);
     this.#failure.fail(problemError(error));
     if (this.#held === undefined || !this.#mayGoOn(problem)) throw error;
     const state = await this.#giveBack(this.#held.ownership, problem.detail);

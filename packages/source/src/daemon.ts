@@ -26,6 +26,7 @@ import {
   type MigrationParameters,
   type MigrationStatus,
   type ParametersAnswer,
+  sessionIdOf,
   uuidOf,
 } from '@pageferry/protocol';
 import { EngineProcess, Spare } from '@pageferry/transport';
@@ -96,12 +97,13 @@ export class SourceDaemon {
     await this.#owed.begin();
     const entry = journal.newest;
     if (entry === null) return;
-    const held = recoverHandover(entry, journal, linkTimes(defaultParameters()), logger);
+    const { sessionId } = entry.session;
+    const request = this.#requests.find(sessionId);
+    const times = linkTimes(defaultParameters());
+    const held = recoverHandover(entry, journal, times, logger, request !== undefined);
     if (held === undefined) return;
     const { ownership } = held;
-    const { sessionId } = entry.session;
     logger.warn({ phase: entry.handover.phase, sessionId }, 'finishing what the journal says');
-    const request = this.#requests.find(sessionId);
     ownership.willResume = request !== undefined;
     this.#recovered = ownership;
     await ownership.begin(undefined);
@@ -178,6 +180,7 @@ export class SourceDaemon {
     }
     this.#settings.cacheSizeBytes = bytes;
     this.#defaults.cacheSizeBytes = bytes;
+    this.#keepChanges();
     return this.cacheSize();
   }
 
@@ -189,6 +192,7 @@ export class SourceDaemon {
   setParameters(changes: LiveParameters): ParametersAnswer {
     this.#settings.patch(changes);
     this.#defaults.patch(changes);
+    this.#keepChanges();
     const bandwidth = changes['max-bandwidth'];
     if (bandwidth !== undefined) this.#running?.setBandwidth(bandwidth);
     return this.parameters();
@@ -257,6 +261,14 @@ export class SourceDaemon {
     if (this.#isEnding) return;
     this.#spareGuard.prepare();
     this.#spareEngine.prepare();
+  }
+
+  /** A daemon that is started again goes on with what was changed meanwhile. */
+  #keepChanges(): void {
+    const running = this.#running;
+    const kept = running === undefined ? undefined : this.#requests.find(sessionHexOf(running.id));
+    if (running !== undefined && kept !== undefined)
+      this.#requests.keep({ ...kept, parameters: running.settings.parameters });
   }
 
   /** Goes on with a migration of an earlier life, in a newer epoch. */
@@ -331,4 +343,8 @@ export class SourceDaemon {
       { errors },
     );
   }
+}
+
+function sessionHexOf(id: string): string {
+  return Buffer.from(sessionIdOf(id)).toString('hex');
 }

@@ -233,6 +233,7 @@ export class Migration {
       throw cause;
     }
     this.pausedMs = undefined;
+    this.#continue = undefined;
     this.verified.length = 0;
   }
 
@@ -243,6 +244,7 @@ export class Migration {
     const problem = problemOf(error, where);
     this.attempts.failure.fail(problemError(error, where));
     this.phase = isCancelled ? 'cancelling' : 'aborting';
+    this.#forgetRequest();
     const { ownership } = this;
     if (ownership === undefined) {
       this.#setup?.images.close();
@@ -287,6 +289,15 @@ export class Migration {
       (error ?? new ProblemError('internal', 'the migration ended without a reason')).problem,
       false,
     );
+  }
+
+  /** From here on a restarted daemon does not go on with it. */
+  #forgetRequest(): void {
+    try {
+      this.#context.requests.forget();
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'a daemon that is started again may go on with this migration');
+    }
   }
 
   /** Lets images, guard and an idle link go; the engine is ended before. */

@@ -76,7 +76,7 @@ export class Ownership {
     this.#options = options;
     // A commit that is not answered on a link that lives is said again: the destination may have had trouble with it.
     const repeat = setInterval(() => {
-      if (this.state.phase === 'committed' && this.#link !== undefined) void this.deliver({ type: 'retry' });
+      if (this.state.phase === 'committed' && this.isConnected) void this.deliver({ type: 'retry' });
     }, COMMIT_REPEAT_MS);
     repeat.unref();
     this.#stopped.signal.addEventListener('abort', () => clearInterval(repeat));
@@ -98,7 +98,7 @@ export class Ownership {
 
   /** Whether the destination is connected. */
   get isConnected(): boolean {
-    return this.#link !== undefined;
+    return this.#link?.isOpen === true;
   }
 
   /** That both sides say that they own the guest, in words; only the operator can end it. */
@@ -148,7 +148,7 @@ export class Ownership {
   async deliver(event: SourceEvent): Promise<SourceState> {
     const state = await this.#executor.deliver(event);
     this.#changed();
-    if (this.#link === undefined) void this.#reconnect();
+    if (!this.isConnected) void this.#reconnect();
     return state;
   }
 
@@ -206,7 +206,7 @@ export class Ownership {
     const { logger, address, session, times } = this.#options;
     const { signal } = this.#stopped;
     let pauseMs = RECONNECT_FIRST_MS;
-    while (!signal.aborted && this.#link === undefined && this.#needsPeer) {
+    while (!signal.aborted && !this.isConnected && this.#needsPeer) {
       try {
         const handler = {
           message: (message: FromDestination, epoch: number) => void this.#message(message, epoch),
@@ -214,7 +214,7 @@ export class Ownership {
         };
         const epochs = helloEpochs(this.state);
         const { link } = await askSession(address, session, epochs, times, handler, signal);
-        if (this.#link !== undefined || !this.#needsPeer) {
+        if (this.isConnected || !this.#needsPeer) {
           link.close();
           break;
         }

@@ -5,7 +5,7 @@
  * Everything up to the commit may be tried again in a newer epoch, because nothing of the old one is assumed. What will
  * not change by itself (a refused hello, a guest that is gone, no convergence) or was asked for (cancel) is the end.
  */
-import { problemName, type ProblemDetails, type ProblemName } from '@pageferry/protocol';
+import { problemName, type Phase, type ProblemDetails, type ProblemName } from '@pageferry/protocol';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
@@ -23,6 +23,9 @@ const PASSING: readonly ProblemName[] = [
   'image-io',
 ];
 
+/** Phases in which the guest is paused. */
+const SWITCHOVER: readonly Phase[] = ['pausing', 'pre-switchover', 'final-round', 'handover'];
+
 /** Whether a failure with this problem may be followed by a newer epoch. */
 export function mayPass({ type }: ProblemDetails): boolean {
   const name = problemName(type);
@@ -33,6 +36,8 @@ export function mayPass({ type }: ProblemDetails): boolean {
 export class AttemptLimit {
   readonly #limit: number;
   #count = 0;
+  /** Attempts that ended while the guest was paused; a confirmed round does not make up for those. */
+  #switchoverCount = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -43,13 +48,18 @@ export class AttemptLimit {
   }
 
   get isLeft(): boolean {
-    return this.#count < this.#limit;
+    return this.#count < this.#limit && this.#switchoverCount < this.#limit;
   }
 
   /** Pause before the next attempt, milliseconds: doubled from one to the next. */
   next(): number {
     this.#count += 1;
     return Math.min(FIRST_PAUSE_MS * 2 ** (this.#count - 1), LONGEST_PAUSE_MS);
+  }
+
+  /** An attempt has ended in this phase. */
+  ended(phase: Phase): void {
+    if (SWITCHOVER.includes(phase)) this.#switchoverCount += 1;
   }
 
   /** A round was confirmed: the connection is as good as a new one. */

@@ -12,17 +12,21 @@ import { guestPorts } from './guest-ports.ts';
 import { Ownership } from './ownership.ts';
 import type { LinkTimes } from './session.ts';
 
-/** The handover that a journal's newest entry asks for, not begun; undefined if there is nothing left to do. */
+/**
+ * The handover that a journal's newest entry asks for, not begun; undefined if there is nothing left to do.
+ * `mayResume`: another attempt may follow what was rolled back, also where the destination knows of that.
+ */
 export function recoverHandover(
   entry: Entry<SourceRecord>,
   journal: JournalWriter<SourceRecord>,
   times: LinkTimes,
   logger: Logger,
+  mayResume = false,
 ): Held | undefined {
   const { session, handover } = entry;
   const address = parseTcpAddress(session.address);
   if (handover.phase === 'completed' || address === undefined) return undefined;
-  if (handover.phase === 'rolled-back' && handover.isPeerInformed) return undefined;
+  if (handover.phase === 'rolled-back' && handover.isPeerInformed && !mayResume) return undefined;
   const key = {
     sessionId: Buffer.from(session.sessionId, 'hex'),
     sessionKey: Buffer.from(session.sessionKey, 'hex'),

@@ -4,7 +4,7 @@
  * The journal says how far the handover came and how to prove the session; this file, written before the journal's
  * first step and bound to the session's id, says what was asked for. The one-time token was used and is not kept.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import {
   migrateBody,
   migrationParameters,
@@ -47,6 +47,11 @@ export class RequestFile {
   find(sessionId: string): KeptRequest | undefined {
     const kept = this.#read();
     return kept?.sessionId === sessionId ? kept : undefined;
+  }
+
+  /** What has ended is not gone on with; before anybody is told. @throws the system's errors */
+  forget(): void {
+    rmSync(this.#path, { force: true });
   }
 
   #read(): KeptRequest | undefined {

@@ -168,7 +168,8 @@ export class Rounds {
     const { body, settings, statistics } = this.#options;
     const useXbzrle = body.capabilities.xbzrle && order.useXbzrle;
     const plan = { ...order, useXbzrle, cacheBytes: settings.cacheSizeBytes };
-    const before = statistics.lastRound?.after ?? statistics.counters;
+    // After an interruption this has what the attempt before sent of a round that it did not end.
+    const before = statistics.counters;
     this.#previousRoundMs = statistics.lastRound?.roundMs ?? 0;
     this.current = plan.round;
     const startMs = performance.now();

@@ -97,12 +97,17 @@ export class Statistics {
     return scans.length === 0 ? 0 : Math.min(...scans);
   }
 
-  /** Best throughput of a round that had enough to send to be a measurement, bytes/s; 0 before any. */
+  /**
+   * Best throughput of a round that had enough to send to be a measurement, bytes/s; 0 before anything was sent. Where no
+   * round had as much (an image of holes, an older copy at the destination), the best of all: a round is mostly its scan
+   * then, so that is less than the line carries, and the pause is predicted too long rather than too short.
+   */
   get bandwidth(): number {
     const enough = 1024 * 1024;
-    const rates = this.rounds
-      .filter((facts) => Statistics.wireBytes(facts) >= enough)
-      .map((facts) => (Statistics.wireBytes(facts) / facts.roundMs) * 1000);
+    const measured = this.rounds.filter((facts) => Statistics.wireBytes(facts) >= enough);
+    const rates = (measured.length > 0 ? measured : this.rounds).map(
+      (facts) => (Statistics.wireBytes(facts) / facts.roundMs) * 1000,
+    );
     return Math.max(0, ...rates);
   }
 

@@ -109,3 +109,22 @@ void t.test('QMP fields', (t) => {
   t.equal(new Statistics(0).xbzrleCache(0)['cache-miss-rate'], 0);
   t.end();
 });
+
+void t.test('the line is known from little, where there is no more', (t) => {
+  const statistics = new Statistics(100 * PAGE);
+  t.equal(statistics.bandwidth, 0, 'nothing was sent');
+  const round = (bytes: number, roundMs: number): void => {
+    const before = statistics.counters;
+    statistics.engineCounters = counters({ transferredBytes: before.transferredBytes + bytes });
+    const { length } = statistics.rounds;
+    const after = statistics.counters;
+    statistics.rounds.push({ round: length, isFinal: false, before, after, roundMs, rssAnonBytes: 0 });
+  };
+  round(PAGE, 100);
+  t.equal(statistics.bandwidth, 10 * PAGE);
+  round(2 ** 21, 1000);
+  t.equal(statistics.bandwidth, 2 ** 21, 'a round with enough counts alone');
+  round(PAGE, 0.001);
+  t.equal(statistics.bandwidth, 2 ** 21);
+  t.end();
+});

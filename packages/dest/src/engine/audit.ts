@@ -26,11 +26,6 @@ export class Audit {
     return this.#written.size === 0;
   }
 
-  /** Extents that were written and not read back yet. */
-  get openCount(): number {
-    return this.#written.size;
-  }
-
   /** Reads back extents until `untilMs` (performance.now()) or none is left. Those that differ come back. */
   run(untilMs: number): ExtentName[] {
     const differing: ExtentName[] = [];

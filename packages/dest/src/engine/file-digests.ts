@@ -41,6 +41,11 @@ export class FileDigests {
     for (const chunk of this.#shard.chunks()) this.#store(chunk);
   }
 
+  /** Throws MemoryError truncated if the file was cut short. */
+  checkSize(): void {
+    this.#reader.checkSize();
+  }
+
   /** Whether an extent reads back as the table says; if not, the table then says what is there. */
   check(chunk: ShardChunk): boolean {
     this.#reader.startRound();

@@ -15,6 +15,7 @@ import {
   encodeDigestAnswer,
   encodeFrame,
   FRAME_HEADER_BYTES,
+  FRAME_PAYLOAD_MAX_BYTES,
   FRAME_TYPE,
   PageRecordTable,
   PAGES_HEADER_BYTES,
@@ -96,6 +97,7 @@ export class Stream {
   /** Reads back what was written and not read back yet, and reports what differs from the last round's roots. */
   reread(): void {
     clearTimeout(this.#idle);
+    for (const { file } of this.#blocks) file.checkSize();
     this.#runAudit(Infinity);
     this.#report({ type: 'reread-done', differing: this.#differing });
   }
@@ -167,6 +169,9 @@ export class Stream {
     });
     const block = this.#blocks[range.block];
     if (block === undefined) return;
+    // The answer before may still be with the socket; a peer that asks on without reading is not our source.
+    if ((this.#socket?.queuedBytes ?? 0) > FRAME_HEADER_BYTES + FRAME_PAYLOAD_MAX_BYTES)
+      throw new Error('digest requests while answers are not read');
     const digests = new Uint8Array(range.count * DIGEST_BYTES);
     if (isRoots) copyRoots(block, range, digests);
     else copyDigests(block, range, digests);
