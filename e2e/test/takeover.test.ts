@@ -75,10 +75,10 @@ void t.test('a destination that is back after the takeover and says running is r
   });
   t.match(conflict.detail, /destination says that it is running there/);
   t.same(runningGuests(rig), ['source'], 'nothing was ended or started by that');
-  t.ok(
-    rig.source.lines.some((line) => line.includes('two owners of one guest')),
-    'and it is in the log',
+  const logged = await eventually('the report in the log', () =>
+    rig.source.lines.find((line) => line.includes('two owners of one guest')),
   );
+  t.match(logged, /"level":(50|"error")/, 'which has it as an error');
 });
 
 for (const name of ['ready', 'commit'] as const) {

@@ -3,23 +3,12 @@
  * is the difference to the round before. The source alone knows what missed its cache, so those figures are 0 here.
  */
 import type { RoundStatus } from '@pageferry/protocol';
-import type { Counters } from './engine/counters.ts';
+import { NO_COUNTERS, type Counters } from './engine/counters.ts';
 import type { RoundApplied } from './page-engine.ts';
-
-const NONE: Counters = {
-  normal: 0,
-  zero: 0,
-  xbzrlePages: 0,
-  xbzrleBytes: 0,
-  transferredBytes: 0,
-  digestMs: 0,
-  auditMs: 0,
-  auditDiffering: 0,
-};
 
 export class RoundHistory {
   readonly #rounds: RoundStatus[] = [];
-  #totals = NONE;
+  #totals = NO_COUNTERS;
   #endedMs: number;
 
   /** `nowMs`: when the first round can begin. */

@@ -1,26 +1,22 @@
 import t from 'tap';
-import type { Counters } from '../src/engine/counters.ts';
+import { NO_COUNTERS, type Counters } from '../src/engine/counters.ts';
 import { RoundHistory } from '../src/round-history.ts';
 
 const BULK: Counters = {
+  ...NO_COUNTERS,
   normal: 10,
   zero: 6,
   xbzrlePages: 0,
   xbzrleBytes: 0,
   transferredBytes: 42_000,
-  digestMs: 0,
-  auditMs: 0,
-  auditDiffering: 0,
 };
 const LATER: Counters = {
+  ...NO_COUNTERS,
   normal: 12,
   zero: 6,
   xbzrlePages: 3,
   xbzrleBytes: 90,
   transferredBytes: 51_000,
-  digestMs: 0,
-  auditMs: 0,
-  auditDiffering: 0,
 };
 
 void t.test('a round is what came since the round before it', async (t) => {

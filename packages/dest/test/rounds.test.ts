@@ -1,4 +1,5 @@
 import t from 'tap';
+import { NO_COUNTERS } from '../src/engine/counters.ts';
 import { areSameRoots, Rounds } from '../src/rounds.ts';
 import type { RoundApplied } from '../src/page-engine.ts';
 
@@ -6,16 +7,7 @@ const applied = (round: number): RoundApplied => ({
   type: 'round-applied',
   round,
   roots: [],
-  counters: {
-    normal: 0,
-    zero: 0,
-    xbzrlePages: 0,
-    xbzrleBytes: 0,
-    transferredBytes: 0,
-    digestMs: 0,
-    auditMs: 0,
-    auditDiffering: 0,
-  },
+  counters: NO_COUNTERS,
   rssAnonBytes: 0,
 });
 

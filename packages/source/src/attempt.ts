@@ -140,7 +140,6 @@ export async function beginAttempts(
         endEngine: () => engine.kill(),
       },
       logger: context.logger,
-      onChange: () => undefined,
     });
     const journalStartMs = performance.now();
     await ownership.begin(link);

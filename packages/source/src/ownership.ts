@@ -54,8 +54,6 @@ export interface OwnershipOptions {
   /** Everything that the handover acts on but the link and the reports, which are handled here. */
   readonly ports: Omit<SourcePorts, 'send' | 'report'>;
   readonly logger: Logger;
-  /** Every change, for the status. */
-  readonly onChange: (state: SourceState) => void;
 }
 
 export type HandoverAnswer = Extract<FromDestination, { type: 'ready' | 'running' | 'refused' | 'aborted' }>;
@@ -305,7 +303,6 @@ export class Ownership {
   }
 
   #changed(): void {
-    this.#options.onChange(this.state);
     for (const wake of this.#waiters) wake();
     this.#waiters.clear();
   }

@@ -45,7 +45,6 @@ export function recoverHandover(
       endEngine: () => endProcess(session.engine),
     },
     logger,
-    onChange: () => undefined,
   });
   return { session: key, ownership, guard };
 }

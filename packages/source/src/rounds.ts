@@ -210,7 +210,7 @@ export class Rounds {
       previousRoundMs: this.#previousRoundMs,
       scanMs: statistics.scanMs,
       bandwidth: cap === 0 ? statistics.bandwidth : Math.min(cap, statistics.bandwidth),
-      // No guest type of this release has any.
+      // A process and nobody have no device state to save and load.
       deviceStateMs: 0,
       journalMs,
       roundTripMs: link.roundTripMs ?? 0,

@@ -25,6 +25,18 @@ export type Counters = Readonly<Record<CounterName, number>>;
 
 export type StreamCounters = SharedCounters<CounterName>;
 
+/** Before anything has come. */
+export const NO_COUNTERS: Counters = {
+  normal: 0,
+  zero: 0,
+  xbzrlePages: 0,
+  xbzrleBytes: 0,
+  transferredBytes: 0,
+  digestMs: 0,
+  auditMs: 0,
+  auditDiffering: 0,
+};
+
 /** Sums over the streams. */
 export function sumCounters(streams: readonly StreamCounters[]): Counters {
   const sum = (name: CounterName): number => streams.reduce((total, stream) => total + stream.get(name), 0);

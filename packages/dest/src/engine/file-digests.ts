@@ -47,7 +47,8 @@ export class FileDigests {
   }
 
   /** Whether an extent reads back as the table says; if not, the table then says what is there. */
-  check(chunk: ShardChunk): boolean {
+  check(extent: number): boolean {
+    const chunk = this.#shard.chunkAt(extent);
     this.#reader.startRound();
     const expected = new Uint8Array(DIGEST_BYTES);
     this.#table.root(chunk.chunk, expected);

@@ -58,7 +58,7 @@ export class Stream {
   readonly #applier: FrameApplier;
   readonly #records = new PageRecordTable();
   readonly #blocks: readonly BlockShard[];
-  readonly #audit = new Audit();
+  readonly #audit: Audit;
   /** What the audit found since the roots of the last round. */
   #differing: ExtentName[] = [];
   #idle: NodeJS.Timeout | undefined;
@@ -76,6 +76,7 @@ export class Stream {
     this.#kernel = new DestinationKernel({ secret: plan.secret });
     this.#applier = new FrameApplier(this.#kernel, this.#counters);
     this.#blocks = plan.blockPageCounts.map((pageCount, index) => this.#openBlock(index, pageCount));
+    this.#audit = new Audit(this.#blocks.map(({ file }) => file));
   }
 
   /** Takes over a proven connection and accepts it. */
@@ -218,7 +219,7 @@ export class Stream {
     const kernel = this.#kernel;
     const file = new FileDigests({ shard, reader, table, kernel });
     const wrote = (extent: number): void => {
-      if (audits) this.#audit.wrote({ block: index, chunk: shard.chunkAt(extent), file });
+      if (audits) this.#audit.wrote(index, extent);
     };
     return { shard, table, file, writer: new BlockWriter({ index, shard, writer, table, kernel, wrote }) };
   }
