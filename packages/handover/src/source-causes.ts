@@ -17,6 +17,7 @@ export function failureCause(event: SourceEvent): Cause | null {
     case 'begin-switchover':
     case 'guest-paused':
     case 'final-round-done':
+    case 'end-pulse':
     case 'journaled':
     case 'guest-resumed':
     case 'resume-failed':

@@ -1,5 +1,5 @@
 // The source's half of the handover as data: what states there are and what can happen. The transitions are in source-step.ts.
-// Invariant: a state carries only what is valid in it. The guest may execute here in precopy, resuming and rolled-back
+// Invariant: a state carries only what is valid in it. The guest may execute here in precopy, going-on, resuming and rolled-back
 // only; from `committing` until `running`, `refused` or `aborted` is heard it stays paused, whatever happens.
 import type { Cause, DestinationMessage, RunState } from './messages.ts';
 
@@ -22,6 +22,8 @@ export type SourceState =
   | ({ readonly phase: 'pausing' } & Switchover)
   /** The guest is proven stopped: pre-switchover, device state, final round. */
   | ({ readonly phase: 'paused' } & Switchover)
+  /** A pulse is over: the guest is resumed and rounds go on. */
+  | ({ readonly phase: 'going-on' } & Switchover)
   /** `handover` is sent; waits for `ready`. */
   | ({ readonly phase: 'offered' } & Switchover)
   /** `ready` came, `committed` is being written. Cancelling is over. */
@@ -50,6 +52,8 @@ export type SourceEvent =
   | { readonly type: 'pause-failed'; readonly reason: string }
   /** The final round was sent, scanned after `guest-paused`; roots and device state go along with `handover`. */
   | { readonly type: 'final-round-done' }
+  /** The pause was a pulse, for something that must be done while the guest is stopped, and no switchover. */
+  | { readonly type: 'end-pulse' }
   | { readonly type: 'journaled' }
   | { readonly type: 'journal-failed'; readonly reason: string }
   | { readonly type: 'guest-resumed' }

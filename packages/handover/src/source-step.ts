@@ -4,6 +4,8 @@
 //   precopy --> pausing: begin-switchover / arm-guard, journal(pausing), pause-guest
 //   pausing --> paused: guest-paused
 //   paused --> offered: final-round-done / send handover
+//   paused --> going_on: end-pulse / resume-guest
+//   going_on --> precopy: guest-resumed / journal(precopy), release-guard
 //   offered --> committing: ready / journal(committed, sync)
 //   committing --> committed: journaled / release-guard, send commit
 //   committing --> revoking: journal-failed / send abort, journal(pausing, sync)
@@ -12,7 +14,7 @@
 //   committed --> completed: running / journal(completed)
 //   committed --> resuming: refused, aborted or operator-takeover / journal(reclaimed), resume-guest
 //   resuming --> committed: journal-failed after a takeover
-//   pausing --> resuming: any failure (paused, offered too) / send abort, resume-guest
+//   pausing --> resuming: any failure (paused, going_on, offered too) / send abort, resume-guest
 //   resuming --> rolled_back: guest-resumed / release-guard, journal(rolled-back)
 //   precopy --> rolled_back: any failure / send abort, journal(rolled-back)
 //   rolled_back --> precopy: epoch-started / journal(precopy) (from precopy too)
@@ -67,6 +69,8 @@ export function sourceStep(state: SourceState, event: SourceEvent): SourceStep {
     case 'paused':
     case 'offered':
       return beforeCommit(state, event);
+    case 'going-on':
+      return inGoingOn(state, event);
     case 'committing':
       return inCommitting(state, event);
     case 'revoking':
@@ -108,6 +112,7 @@ function beforeCommit(state: In<'pausing' | 'paused' | 'offered'>, event: Source
     const handover = send(state, { type: 'handover', runState: state.priorRunState });
     return { state: { ...state, phase: 'offered' }, effects: [handover] };
   }
+  if (state.phase === 'paused' && event.type === 'end-pulse') return endPulse(state);
   if (event.type === 'message') {
     if (event.message.type === 'aborted') {
       return rollBack(state, abortedByDestination(event.message.reason), true);
@@ -118,6 +123,33 @@ function beforeCommit(state: In<'pausing' | 'paused' | 'offered'>, event: Source
   }
   if (event.type === 'operator-takeover') return tooEarly(state);
   if (event.type === 'retry') return stay(state);
+  const cause = failureCause(event);
+  if (cause !== null) return rollBack(state, cause, false);
+  throw impossible(state, event);
+}
+
+/** A guest that somebody else had paused stays so. */
+function endPulse(state: In<'paused'>): SourceStep {
+  const next = { ...state, phase: 'going-on' } as const;
+  return state.priorRunState === 'paused' ? goOn(next) : { state: next, effects: [{ type: 'resume-guest' }] };
+}
+
+/** The guard is released last: until the guest runs it is the one that would resume it. */
+function goOn({ epoch, abortedEpoch }: In<'going-on'>): SourceStep {
+  const next = { phase: 'precopy', epoch, abortedEpoch } as const;
+  return { state: next, effects: [journal(next), { type: 'release-guard' }] };
+}
+
+function inGoingOn(state: In<'going-on'>, event: SourceEvent): SourceStep {
+  if (event.type === 'guest-resumed') return goOn(state);
+  if (event.type === 'resume-failed') return trouble(state, `the guest does not resume: ${event.reason}`);
+  if (event.type === 'retry') return { state, effects: [{ type: 'resume-guest' }] };
+  if (event.type === 'guest-gone') return rollBack(state, { code: 'failed', reason: event.reason }, false);
+  if (event.type === 'message') {
+    if (event.message.type !== 'aborted') throw unexpected(state, event.message);
+    return rollBack(state, abortedByDestination(event.message.reason), true);
+  }
+  if (event.type === 'operator-takeover') return tooEarly(state);
   const cause = failureCause(event);
   if (cause !== null) return rollBack(state, cause, false);
   throw impossible(state, event);
@@ -261,7 +293,7 @@ function newEpoch(
 
 /** Give up before the commit: tell the peer (dropped while the link is cut), resume what we paused. */
 function rollBack(
-  state: In<'pausing' | 'paused' | 'offered'>,
+  state: In<'pausing' | 'paused' | 'going-on' | 'offered'>,
   cause: Cause,
   isPeerInformed: boolean,
 ): SourceStep {
@@ -270,7 +302,7 @@ function rollBack(
 
 /** @param first effects before the resume; where the guest was paused before us, nothing is resumed. */
 function resume(
-  state: In<'pausing' | 'paused' | 'offered' | 'revoking' | 'committed'>,
+  state: In<'pausing' | 'paused' | 'going-on' | 'offered' | 'revoking' | 'committed'>,
   cause: Cause,
   isPeerInformed: boolean,
   first: readonly SourceEffect[] = [],

@@ -24,6 +24,7 @@ import {
 import { ProblemError, problemName, type AbortOutcome, type TcpAddress } from '@pageferry/protocol';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { ownershipFailure } from './migration-errors.ts';
 import {
   askSession,
   type FromDestination,
@@ -135,6 +136,22 @@ export class Ownership {
   /** Pauses the guest: resolves in `paused`, or in what a failure led to. */
   async pause(priorRunState: RunState): Promise<SourceState> {
     return this.deliver({ type: 'begin-switchover', priorRunState });
+  }
+
+  /**
+   * Pauses the guest for `work` and lets it go on, guarded as in the switchover: whatever dies meanwhile, it runs again.
+   * @throws ProblemError where the guest could not be paused or let go; what `work` throws, once the guest runs
+   */
+  async pulse(priorRunState: RunState, work: () => Promise<void>): Promise<void> {
+    const paused = await this.pause(priorRunState);
+    if (paused.phase !== 'paused') throw ownershipFailure(paused);
+    try {
+      await work();
+    } finally {
+      await this.deliver({ type: 'end-pulse' });
+    }
+    const state = await this.until(({ phase }) => phase !== 'going-on');
+    if (state.phase !== 'precopy') throw ownershipFailure(state);
   }
 
   /** Offers the guest: the final round was sent after the pause. */

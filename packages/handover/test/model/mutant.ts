@@ -9,7 +9,7 @@ export interface Mutant {
   readonly rules: Partial<Rules>;
   readonly budget: Budget;
   readonly prior?: 'paused';
-  /** A reachable world to begin at, where the way to it takes many steps. */
+  /** A reachable world to begin at, where the way to it takes many steps, or one with something more that may happen. */
   readonly start?: Partial<World>;
 }
 

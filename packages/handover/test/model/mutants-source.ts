@@ -162,6 +162,35 @@ export const sourceMutants: readonly Mutant[] = [
     budget: cutAndFailure,
   },
   {
+    condition: 'source: the end of a pulse resumes the guest',
+    rules: {
+      sourceStep: (state, event) =>
+        state.phase === 'paused' && event.type === 'end-pulse'
+          ? sourceStep({ ...state, phase: 'going-on' }, { type: 'guest-resumed' })
+          : sourceStep(state, event),
+    },
+    budget: oneCrash,
+    start: { mayPulse: true },
+  },
+  {
+    condition: 'source: a pulse is guarded until the guest runs again',
+    rules: {
+      sourceStep: (state, event) => {
+        const step = sourceStep(state, event);
+        if (state.phase !== 'paused' || step.state.phase !== 'going-on') return step;
+        return { state: step.state, effects: [{ type: 'release-guard' }, ...step.effects] };
+      },
+    },
+    budget: oneCrash,
+    start: { mayPulse: true },
+  },
+  {
+    condition: 'source: a guest that does not go on after a pulse is tried again',
+    rules: ignoredBySource('going-on', 'retry'),
+    budget: oneFailure,
+    start: { mayPulse: true },
+  },
+  {
     condition: 'source: a takeover after the commit resumes the guest',
     rules: ignoredBySource('committed', 'operator-takeover'),
     budget: oneLoss,

@@ -41,6 +41,7 @@ function sourceKilled(world: World): World[] {
   return kept(world.toDestination, world.staleToDestination).map((staleToDestination) => ({
     ...world,
     source: null,
+    isPulse: false,
     guard: 'idle',
     isOrphanArmed: world.isOrphanArmed || world.guard === 'armed',
     isLinkUp: false,

@@ -65,6 +65,8 @@ export function initialWorld(prior: RunState, budget: Budget, epochMax = 2): Wor
     hasRun: false,
     scannedEpoch: 0,
     verifiedEpoch: 0,
+    mayPulse: false,
+    isPulse: false,
     isLinkUp: true,
     isLossNews: false,
     isEpochFresh: false,

@@ -137,20 +137,24 @@ function receive(
 /** What the daemon's phase list does. */
 function phases(world: World, rules: Rules, actor: SourceActor): Transition[] {
   const { phase, epoch } = actor.state;
+  const begin: SourceEvent = { type: 'begin-switchover', priorRunState: world.prior };
   if (phase === 'precopy' && world.isLinkUp) {
-    return deliver('begins switchover', world, rules, actor, {
-      type: 'begin-switchover',
-      priorRunState: world.prior,
-    });
+    const pulsing = { ...world, mayPulse: false, isPulse: true };
+    return [
+      ...deliver('begins switchover', { ...world, isPulse: false }, rules, actor, begin),
+      ...(world.mayPulse ? deliver('begins a pulse', pulsing, rules, actor, begin, 'chance') : []),
+    ];
   }
   if (phase === 'precopy' && !world.isLossNews) {
     return deliver('does not go on', world, rules, actor, { type: 'failed', reason: '' });
   }
+  if (phase === 'paused' && world.isPulse)
+    return deliver('ends the pulse', world, rules, actor, { type: 'end-pulse' });
   if (phase === 'paused' && !world.isLossNews) {
     const after = { ...world, scannedEpoch: world.sourceGuest === 'paused' ? epoch : 0 };
     return deliver('final round', after, rules, actor, { type: 'final-round-done' });
   }
-  if (world.guard === 'dead' && (phase === 'paused' || phase === 'offered')) {
+  if (world.guard === 'dead' && (phase === 'paused' || phase === 'going-on' || phase === 'offered')) {
     return deliver('guard lost', world, rules, actor, { type: 'failed', reason: '' });
   }
   return [];
@@ -167,7 +171,10 @@ function retries(world: World, rules: Rules, actor: SourceActor): Transition[] {
     peer.state.phase !== 'starting' &&
     peer.state.phase !== 'destroying';
   const isDue =
-    state.phase === 'resuming' || state.phase === 'revoking' || (state.phase === 'committed' && isQuiet);
+    state.phase === 'going-on' ||
+    state.phase === 'resuming' ||
+    state.phase === 'revoking' ||
+    (state.phase === 'committed' && isQuiet);
   if (isDue) return deliver('retries', world, rules, actor, { type: 'retry' });
   // Who says that the guest runs there says it again to every question.
   if (!isQuiet || peer.state.phase === 'running') return [];

@@ -58,6 +58,10 @@ export interface World {
   /** Epoch whose roots the destination found equal; 0: none. */
   readonly verifiedEpoch: number;
   readonly isLinkUp: boolean;
+  /** The daemon may still pulse once: pause the guest in precopy for something that needs it stopped, and go on. */
+  readonly mayPulse: boolean;
+  /** The pause is a pulse. */
+  readonly isPulse: boolean;
   /** The source has not noticed yet that its link is gone. */
   readonly isLossNews: boolean;
   /** The source has started its epoch and not said hello with it: only then can it go on with pages. */
