@@ -21,7 +21,7 @@ import {
   type MigrationStatus,
   type ParametersAnswer,
 } from '@pageferry/protocol';
-import { EngineProcess, Spare } from '@pageferry/transport';
+import { EngineProcess, Spare, system } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import { checkImages, type ImagePolicy } from './images.ts';
 import { Incoming } from './incoming.ts';
@@ -168,7 +168,7 @@ export class DestinationDaemon {
     const { guest } = body.data;
     return {
       body: body.data,
-      makeGuest: () => incomingGuest(guest, guestCommands, stateDirectory),
+      makeGuest: () => incomingGuest(guest, guestCommands, stateDirectory, system),
       warnings: [],
     };
   }
@@ -186,7 +186,7 @@ export class DestinationDaemon {
         },
       );
     }
-    const makeGuest = (): IncomingGuest => incomingGuest(body.guest, guestCommands, stateDirectory);
+    const makeGuest = (): IncomingGuest => incomingGuest(body.guest, guestCommands, stateDirectory, system);
     const reasons = await makeGuest().preflight();
     if (reasons.length > 0) throw new ProblemError('guest-unavailable', reasons.join('; '));
     // An engine that is just ending may still hold the lock of the very image that is asked for.

@@ -5,7 +5,7 @@
  * It outlives connections and the daemon: what was prepared waits for the source's commit or abort, whoever
  * connects; after a restart it is made from the journal alone.
  */
-import { incomingGuestFromIdentity, type IncomingGuest } from '@pageferry/guest';
+import { incomingGuestFromIdentity, type IncomingGuest, type ResumeOrder } from '@pageferry/guest';
 import {
   destinationExecutor,
   type DestinationEvent,
@@ -16,6 +16,7 @@ import {
   type GuestIdentity,
   type Report,
 } from '@pageferry/handover';
+import { system } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import type { DestinationLink } from './session.ts';
 
@@ -46,7 +47,7 @@ export class Ownership {
       journal: options.journal,
       guest: {
         prepare: () => this.#prepare(),
-        start: (identity) => this.#start(identity),
+        start: (identity, order) => this.#start(identity, order),
         destroy: (identity) => this.#destroy(identity),
       },
       endEngine: options.endEngine,
@@ -82,14 +83,14 @@ export class Ownership {
     return { ...(await guest.prepare(null)) };
   }
 
-  async #start(identity: GuestIdentity): ReturnType<DestinationPorts['guest']['start']> {
-    const outcome = await incomingGuestFromIdentity(identity).resume();
+  async #start(identity: GuestIdentity, order: ResumeOrder): ReturnType<DestinationPorts['guest']['start']> {
+    const outcome = await incomingGuestFromIdentity(identity, system).resume(order);
     if (outcome.outcome === 'running') this.note = outcome.note;
     return outcome;
   }
 
   async #destroy(identity: GuestIdentity | null): Promise<void> {
-    if (identity !== null) await incomingGuestFromIdentity(identity).destroy();
+    if (identity !== null) await incomingGuestFromIdentity(identity, system).destroy();
     else await this.#options.guest()?.destroy();
   }
 

@@ -2,7 +2,8 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import { GuestError } from './errors.ts';
-import type { Clock, Guest, GuestSpec, IncomingGuest, IncomingGuestSpec, ProcessIdentity } from './guest.ts';
+import type { Clock, Guest, GuestHost, GuestSpec, IncomingGuest } from './guest.ts';
+import type { IncomingGuestSpec, ProcessIdentity } from './guest.ts';
 import { parseGuestIdentity, parseIncomingGuestIdentity } from './identity.ts';
 import { NoGuest, NoIncomingGuest } from './none.ts';
 import { PreparedProcess } from './prepared-process.ts';
@@ -18,16 +19,18 @@ const hostClock: Clock = {
 };
 
 /** The guest of POST /migrate. Throws `no-such-process`; other reasons against it are in `preflight`. */
-export function guestFromSpec(spec: GuestSpec): Guest {
+export async function guestFromSpec(spec: GuestSpec, _host: GuestHost): Promise<Guest> {
   if (spec.type === 'none') return new NoGuest();
+  if (spec.type === 'qemu') throw new GuestError({ code: 'kind-unsupported', kind: 'qemu' });
   const identity = hostProcesses.identityOf(spec.pid);
   if (identity === null) throw new GuestError({ code: 'no-such-process', pid: spec.pid });
   return processGuest(identity);
 }
 
 /** The guest that a journal names, for recovery. Throws `identity-invalid`; that it has ended shows in its methods. */
-export function guestFromIdentity(identity: unknown): Guest {
+export function guestFromIdentity(identity: unknown, _host: GuestHost): Guest {
   const parsed = parseGuestIdentity(identity);
+  if (parsed.type === 'qemu') throw new GuestError({ code: 'kind-unsupported', kind: 'qemu' });
   return parsed.type === 'none' ? new NoGuest() : processGuest(parsed);
 }
 
@@ -39,8 +42,10 @@ export function incomingGuest(
   spec: IncomingGuestSpec,
   commands: Readonly<Record<string, readonly string[]>>,
   directory: string,
+  _host: GuestHost,
 ): IncomingGuest {
   if (spec.type === 'none') return new NoIncomingGuest();
+  if (spec.type === 'qemu') throw new GuestError({ code: 'kind-unsupported', kind: 'qemu' });
   const command = Object.hasOwn(commands, spec.command) ? commands[spec.command] : undefined;
   if (command === undefined) {
     const known = Object.keys(commands);
@@ -50,8 +55,9 @@ export function incomingGuest(
 }
 
 /** The prepared guest that a journal names: `resume` and `destroy` work on it. Throws `identity-invalid`. */
-export function incomingGuestFromIdentity(identity: unknown): IncomingGuest {
+export function incomingGuestFromIdentity(identity: unknown, _host: GuestHost): IncomingGuest {
   const parsed = parseIncomingGuestIdentity(identity);
+  if (parsed.type === 'qemu') throw new GuestError({ code: 'kind-unsupported', kind: 'qemu' });
   return parsed.type === 'none'
     ? new NoIncomingGuest()
     : new PreparedProcess(parsed, hostProcesses, hostClock);

@@ -14,6 +14,7 @@ export type GuestFault =
   | { readonly code: 'prepare-failed'; readonly reason: string }
   | { readonly code: 'not-prepared' }
   | { readonly code: 'device-state-refused' }
+  | { readonly code: 'kind-unsupported'; readonly kind: string }
   | { readonly code: 'identity-invalid'; readonly reason: string };
 
 /** Thrown for every expected failure of this package; `cause` is the system's error where there was one. */
@@ -51,6 +52,8 @@ function describe(fault: GuestFault): string {
       return 'the guest was not prepared yet';
     case 'device-state-refused':
       return 'this kind of guest has no device state, but the source sent some';
+    case 'kind-unsupported':
+      return `guests of kind ${fault.kind} are not supported`;
     case 'identity-invalid':
       return `this is not the identity of a guest: ${fault.reason}`;
   }

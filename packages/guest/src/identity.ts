@@ -5,25 +5,36 @@ import type { GuestIdentity, IncomingGuestIdentity, ProcessIdentity } from './gu
 /** Throws `identity-invalid`. Accepts the identity of a destination's guest too. */
 export function parseGuestIdentity(value: unknown): GuestIdentity {
   const fields = parseFields(value);
-  if (fields.get('type') === 'none') return { type: 'none' };
-  return { type: 'process', ...parseProcess(fields) };
+  const type = parseType(fields);
+  if (type === 'none') return { type };
+  if (type === 'qemu') return { type, qmp: parseText(fields, 'qmp'), ...parseProcess(fields) };
+  return { type, ...parseProcess(fields) };
 }
 
 /** Throws `identity-invalid`. */
 export function parseIncomingGuestIdentity(value: unknown): IncomingGuestIdentity {
   const fields = parseFields(value);
-  if (fields.get('type') === 'none') return { type: 'none' };
+  const type = parseType(fields);
+  if (type === 'none') return { type };
+  if (type === 'qemu') {
+    const isOurs = fields.get('isOurs');
+    if (typeof isOurs !== 'boolean') throw invalid('isOurs is neither true nor false');
+    return { type, qmp: parseText(fields, 'qmp'), isOurs, ...parseProcess(fields) };
+  }
   const recordPath = parseText(fields, 'recordPath');
   const logPath = parseText(fields, 'logPath');
-  return { type: 'process', recordPath, logPath, ...parseProcess(fields) };
+  return { type, recordPath, logPath, ...parseProcess(fields) };
 }
 
 function parseFields(value: unknown): ReadonlyMap<string, unknown> {
   if (typeof value !== 'object' || value === null) throw invalid('it is not an object');
-  const fields = new Map<string, unknown>(Object.entries(value));
+  return new Map<string, unknown>(Object.entries(value));
+}
+
+function parseType(fields: ReadonlyMap<string, unknown>): GuestIdentity['type'] {
   const type = fields.get('type');
-  if (type !== 'none' && type !== 'process') throw invalid('its type is neither none nor process');
-  return fields;
+  if (type === 'none' || type === 'process' || type === 'qemu') return type;
+  throw invalid('its type is none of none, process and qemu');
 }
 
 /** Pid 0 and negative pids would signal whole groups. */

@@ -4,12 +4,16 @@ export type { GuestFault } from './errors.ts';
 export type {
   DeviceState,
   Guest,
+  GuestBlock,
+  GuestHost,
   GuestIdentity,
   GuestSpec,
   IncomingGuest,
   IncomingGuestIdentity,
   IncomingGuestSpec,
   ProcessIdentity,
+  RequestedBlock,
+  ResumeOrder,
   ResumeOutcome,
   RunState,
 } from './guest.ts';

@@ -23,6 +23,14 @@ export class NoGuest implements Guest {
     return Promise.resolve([]);
   }
 
+  facts(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
+  blocks(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   runState(): Promise<RunState> {
     return Promise.resolve('running');
   }
@@ -35,8 +43,24 @@ export class NoGuest implements Guest {
     return Promise.resolve();
   }
 
+  hold(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  release(): Promise<void> {
+    return Promise.resolve();
+  }
+
   saveDeviceState(): Promise<null> {
     return Promise.resolve(null);
+  }
+
+  leave(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 }
 
@@ -46,6 +70,18 @@ export class NoIncomingGuest implements IncomingGuest {
 
   preflight(): Promise<readonly string[]> {
     return Promise.resolve([]);
+  }
+
+  open(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  facts(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
+  blocks(): Promise<null> {
+    return Promise.resolve(null);
   }
 
   prepare(state: DeviceState | null): Promise<IncomingGuestIdentity> {
@@ -58,6 +94,10 @@ export class NoIncomingGuest implements IncomingGuest {
   }
 
   destroy(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
     return Promise.resolve();
   }
 }

@@ -30,6 +30,18 @@ export class PreparedProcess implements IncomingGuest {
     return Promise.resolve([]);
   }
 
+  open(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  facts(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
+  blocks(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   prepare(): Promise<IncomingGuestIdentity> {
     return Promise.reject(new GuestError({ code: 'prepare-failed', reason: 'it was prepared already' }));
   }
@@ -62,6 +74,10 @@ export class PreparedProcess implements IncomingGuest {
         throw new GuestError({ code: 'kill-timeout', pid: this.#identity.pid, timeoutMs: TIMEOUT_MS });
       await this.#clock.wait(POLL_MS);
     }
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 
   async #pollWhile(isUndecided: (stage: Stage) => boolean): Promise<Stage> {

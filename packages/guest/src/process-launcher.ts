@@ -38,6 +38,18 @@ export class IncomingProcessGuest implements IncomingGuest {
     return [...(await findBlockedCommand(this.#command)), ...(await findMissingRoom(this.#directory))];
   }
 
+  open(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  facts(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
+  blocks(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   async prepare(state: DeviceState | null): Promise<IncomingGuestIdentity> {
     if (state !== null) throw new GuestError({ code: 'device-state-refused' });
     if (this.#prepared !== null)
@@ -59,6 +71,10 @@ export class IncomingProcessGuest implements IncomingGuest {
 
   async destroy(): Promise<void> {
     await this.#prepared?.destroy();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 
   async #launch(): Promise<IncomingGuestIdentity> {

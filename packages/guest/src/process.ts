@@ -33,6 +33,14 @@ export class ProcessGuest implements Guest {
     return Promise.resolve(blockedReasons(this.#identity, this.#processes));
   }
 
+  facts(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
+  blocks(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   async runState(): Promise<RunState> {
     const summary = summarizeProcess(this.#processes, this.#identity);
     if (summary === 'ended') throw new GuestError({ code: 'ended', pid: this.#identity.pid });
@@ -58,8 +66,25 @@ export class ProcessGuest implements Guest {
     signalProcess(this.#processes, this.#identity, 'SIGCONT');
   }
 
+  async hold(): Promise<void> {
+    signalProcess(this.#processes, this.#identity, 'SIGSTOP');
+  }
+
+  async release(): Promise<void> {
+    signalProcess(this.#processes, this.#identity, 'SIGCONT');
+  }
+
   saveDeviceState(): Promise<null> {
     return Promise.resolve(null);
+  }
+
+  /** The source's process is left stopped, whatever was asked for: it is not ours to end. */
+  leave(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 }
 

@@ -1,8 +1,15 @@
 // One process that a test moves from state to state, and a clock that goes on only when somebody waits.
-import type { Clock, ProcessIdentity } from '../src/guest.ts';
+import type { Clock, GuestHost, ProcessIdentity } from '../src/guest.ts';
 import type { GuestSignal, Processes, TaskSummary } from '../src/process-state.ts';
 
 export const identity: ProcessIdentity = { pid: 7, startTime: 4242, bootId: 'boot' };
+
+/** For guests that never ask their host. */
+export const noHost: GuestHost = {
+  peerPid() {
+    throw new Error('no socket was to be asked');
+  },
+};
 
 /** Has one process; `summaries` are what it answers one after the other, the last one for ever. */
 export class FakeProcesses implements Processes {

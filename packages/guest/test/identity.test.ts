@@ -1,17 +1,18 @@
 // Identities come back from a file: what is not one is refused before any process is signalled.
 import t from 'tap';
 import { guestFromIdentity, incomingGuestFromIdentity } from '../src/create.ts';
+import { noHost } from './fake-processes.ts';
 
 const process = { type: 'process', pid: 7, startTime: 4242, bootId: 'boot' };
 const incoming = { ...process, recordPath: '/r', logPath: '/l' };
 
 void t.test('accepts identities, also a destination’s where a source’s is expected', (t) => {
   t.plan(5);
-  t.equal(guestFromIdentity({ type: 'none' }).type, 'none');
-  t.equal(incomingGuestFromIdentity({ type: 'none' }).type, 'none');
-  t.strictSame(guestFromIdentity(process).identity(), process);
-  t.strictSame(guestFromIdentity(incoming).identity(), process);
-  t.equal(incomingGuestFromIdentity(incoming).type, 'process');
+  t.equal(guestFromIdentity({ type: 'none' }, noHost).type, 'none');
+  t.equal(incomingGuestFromIdentity({ type: 'none' }, noHost).type, 'none');
+  t.strictSame(guestFromIdentity(process, noHost).identity(), process);
+  t.strictSame(guestFromIdentity(incoming, noHost).identity(), process);
+  t.equal(incomingGuestFromIdentity(incoming, noHost).type, 'process');
 });
 
 void t.test('refuses anything else', (t) => {
@@ -31,13 +32,16 @@ void t.test('refuses anything else', (t) => {
   ];
   t.plan(table.length * 2 + 1);
   for (const value of table) {
-    t.throws(() => guestFromIdentity(value), { name: 'GuestError', fault: { code: 'identity-invalid' } });
-    t.throws(() => incomingGuestFromIdentity(value), {
+    t.throws(() => guestFromIdentity(value, noHost), {
+      name: 'GuestError',
+      fault: { code: 'identity-invalid' },
+    });
+    t.throws(() => incomingGuestFromIdentity(value, noHost), {
       name: 'GuestError',
       fault: { code: 'identity-invalid' },
     });
   }
-  t.throws(() => incomingGuestFromIdentity(process), {
+  t.throws(() => incomingGuestFromIdentity(process, noHost), {
     name: 'GuestError',
     fault: { code: 'identity-invalid' },
   });

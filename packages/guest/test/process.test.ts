@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { guestFromIdentity, guestFromSpec } from '../src/create.ts';
 import { hostProcesses } from '../src/process-state.ts';
 import { ProcessGuest } from '../src/process.ts';
-import { FakeClock, FakeProcesses, identity } from './fake-processes.ts';
+import { FakeClock, FakeProcesses, identity, noHost } from './fake-processes.ts';
 
 type Child = ChildProcessByStdio<null, Readable, null>;
 
@@ -26,16 +26,16 @@ async function startBusy(t: { teardown(end: () => void): void }): Promise<{ chil
 void t.test('pauses every task, and resumes', async (t) => {
   t.plan(9);
   const { pid } = await startBusy(t);
-  const guest = guestFromSpec({ type: 'process', pid });
+  const guest = await guestFromSpec({ type: 'process', pid }, noHost);
   t.equal(guest.type, 'process');
-  t.strictSame(await guest.preflight(), []);
+  t.strictSame(await guest.preflight(null), []);
   t.equal(await guest.runState(), 'running');
   await guest.pause();
   t.equal(hostProcesses.summarizeTasks(pid), 'all-stopped');
   t.equal(await guest.runState(), 'paused');
-  t.equal(await guest.saveDeviceState(), null);
+  t.equal(await guest.saveDeviceState(1), null);
 
-  const restored = guestFromIdentity(JSON.parse(JSON.stringify(guest.identity())));
+  const restored = guestFromIdentity(JSON.parse(JSON.stringify(guest.identity())), noHost);
   t.strictSame(restored.identity(), guest.identity());
   await restored.resume();
   t.equal(await guest.runState(), 'running');
@@ -46,29 +46,29 @@ void t.test('pauses every task, and resumes', async (t) => {
 void t.test('tells a guest that died', async (t) => {
   t.plan(4);
   const { child, pid } = await startBusy(t);
-  const guest = guestFromSpec({ type: 'process', pid });
+  const guest = await guestFromSpec({ type: 'process', pid }, noHost);
   await guest.pause();
   child.kill('SIGKILL');
   await once(child, 'exit');
   await t.rejects(guest.runState(), { name: 'GuestError', fault: { code: 'ended', pid } });
   await t.rejects(guest.resume(), { name: 'GuestError', fault: { code: 'ended', pid } });
   await t.rejects(guest.pause(), { name: 'GuestError', fault: { code: 'ended', pid } });
-  t.strictSame(await guest.preflight(), [`process ${pid} has ended`]);
+  t.strictSame(await guest.preflight(null), [`process ${pid} has ended`]);
 });
 
 void t.test('does not touch a process that only has the same pid', async (t) => {
   t.plan(3);
   const { pid } = await startBusy(t);
-  const found = guestFromSpec({ type: 'process', pid }).identity();
-  const guest = guestFromIdentity({ ...found, startTime: 1 });
+  const found = (await guestFromSpec({ type: 'process', pid }, noHost)).identity();
+  const guest = guestFromIdentity({ ...found, startTime: 1 }, noHost);
   await t.rejects(guest.pause(), { name: 'GuestError', fault: { code: 'recycled', pid } });
   await t.rejects(guest.resume(), { name: 'GuestError', fault: { code: 'recycled', pid } });
   t.equal(hostProcesses.summarizeTasks(pid), 'some-running');
 });
 
-void t.test('refuses a pid that nothing has', (t) => {
+void t.test('refuses a pid that nothing has', async (t) => {
   t.plan(1);
-  t.throws(() => guestFromSpec({ type: 'process', pid: 4_194_303 }), {
+  await t.rejects(guestFromSpec({ type: 'process', pid: 4_194_303 }, noHost), {
     name: 'GuestError',
     fault: { code: 'no-such-process' },
   });
@@ -120,4 +120,18 @@ void t.test('says in words why a process cannot be migrated', async (t) => {
     const reasons = await new ProcessGuest(named, processes, new FakeClock()).preflight();
     t.match(reasons.join(), reason);
   }
+});
+
+void t.test('is held and released by a signal each, without waiting for proof', async (t) => {
+  t.plan(2);
+  const processes = new FakeProcesses();
+  const clock = new FakeClock();
+  const guest = new ProcessGuest(identity, processes, clock);
+  await guest.hold();
+  await guest.release();
+  t.strictSame(processes.signals, [
+    [7, 'SIGSTOP'],
+    [7, 'SIGCONT'],
+  ]);
+  t.equal(clock.now(), 0);
 });

@@ -17,7 +17,7 @@ await runGuard({
   signals: process,
   journalPath,
   tryLock: (fd) => system.tryLockExclusive(fd),
-  resumeGuest: (identity) => resumeGuest(guestFromIdentity(identity)),
+  resumeGuest: (identity) => resumeGuest(guestFromIdentity(identity, system)),
   endEngine: (engine) => endProcess(engine),
   wait: async (milliseconds) => {
     await sleep(milliseconds);

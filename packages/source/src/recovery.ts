@@ -5,7 +5,7 @@
 import { guestFromIdentity } from '@pageferry/guest';
 import { recoverSource, type Entry, type JournalWriter, type SourceRecord } from '@pageferry/handover';
 import { parseTcpAddress } from '@pageferry/protocol';
-import { endProcess } from '@pageferry/transport';
+import { endProcess, system } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import { GuardHolder, type Held } from './attempt.ts';
 import { guestPorts } from './guest-ports.ts';
@@ -41,7 +41,7 @@ export function recoverHandover(
     ports: {
       journal,
       guard,
-      guest: guestPorts(guestFromIdentity(session.guest)),
+      guest: guestPorts(guestFromIdentity(session.guest, system)),
       endEngine: () => endProcess(session.engine),
     },
     logger,

@@ -12,6 +12,7 @@ import {
   type TcpAddress,
   type Warning,
 } from '@pageferry/protocol';
+import { system } from '@pageferry/transport';
 import type { ScanProbe } from './engine/probe.ts';
 import { openSourceImages, type ImagePolicy } from './images.ts';
 import type { LinkTimes } from './session.ts';
@@ -47,8 +48,9 @@ export async function setUp(
   identity: unknown,
 ): Promise<Setup> {
   const address = checkedAddress(body.uri, policy.allowsPlainTcp);
-  const guest = identity === undefined ? guestFromSpec(body.guest) : guestFromIdentity(identity);
-  const reasons = await guest.preflight();
+  const guest =
+    identity === undefined ? await guestFromSpec(body.guest, system) : guestFromIdentity(identity, system);
+  const reasons = await guest.preflight(body.blocks);
   if (reasons.length > 0) throw new ProblemError('guest-unavailable', reasons.join('; '));
   const isOperatorsGuest = body.guest.type === 'none' && body.capabilities['pause-before-switchover'];
   const isGuestStopped =

@@ -17,6 +17,10 @@ const LOCK_NB = 4;
 const PROT_READ = 1;
 const MAP_SHARED_FIXED = 0x01 | 0x10;
 const MADV_POPULATE_READ = 22;
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+/** struct ucred: pid, uid and gid, 32 bits each. */
+const UCRED_BYTES = 12;
 const IPPROTO_TCP = 6;
 const TCP_USER_TIMEOUT = 18;
 const PR_SET_PDEATHSIG = 1;
@@ -35,6 +39,9 @@ const mincore = libc.func('int mincore(void *at, size_t length, void *resident)'
 const madvise = libc.func('int madvise(void *at, size_t length, int advice)');
 const setsockopt = libc.func(
   'int setsockopt(int fd, int level, int option, const void *value, uint32_t length)',
+);
+const getsockopt = libc.func(
+  'int getsockopt(int fd, int level, int option, void *value, _Inout_ uint32_t *length)',
 );
 const prctl = libc.func('int prctl(int option, uint64_t argument)');
 
@@ -104,6 +111,17 @@ export const system = {
     const value = Uint32Array.of(milliseconds);
     if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value, value.byteLength) !== 0)
       throw systemError('setsockopt(TCP_USER_TIMEOUT)');
+  },
+
+  /**
+   * Pid of the process that listened at, or connected, the other end of a UNIX socket (SO_PEERCRED, unix(7)); 0 where
+   * it has none in this pid namespace.
+   */
+  peerPid(socketFd: number): number {
+    const credentials = Buffer.alloc(UCRED_BYTES);
+    if (getsockopt(socketFd, SOL_SOCKET, SO_PEERCRED, credentials, [UCRED_BYTES]) !== 0)
+      throw systemError('getsockopt(SO_PEERCRED)');
+    return credentials.readInt32LE(0);
   },
 
   /** A second descriptor of the same open file or socket. It shares O_NONBLOCK and the file offset. */

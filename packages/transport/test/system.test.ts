@@ -1,7 +1,10 @@
 import t, { type Test } from 'tap';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { TransportError } from '../src/errors.ts';
 import { system } from '../src/system.ts';
 
@@ -112,4 +115,24 @@ void t.test('a file is mapped over WebAssembly memory; a hole is not resident, a
     { syscall: 'mincore', errno: 'EINVAL' },
   );
   t.end();
+});
+
+void t.test('names the process that listens at a UNIX socket', async (t) => {
+  t.plan(2);
+  const path = join(mkdtempSync(join(tmpdir(), 'pageferry-')), 'socket');
+  t.teardown(() => rmSync(dirname(path), { recursive: true }));
+  const script = `require('node:net').createServer(() => {}).listen(${JSON.stringify(path)}, () => console.log())`;
+  const peer = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => peer.kill());
+  await once(peer.stdout, 'data');
+  const socket = connect(path);
+  t.teardown(() => socket.destroy());
+  await once(socket, 'connect');
+  const handle: unknown = Reflect.get(socket, '_handle');
+  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : null;
+  t.equal(system.peerPid(Number(fd)), peer.pid);
+  t.strictSame(
+    faultOf(() => system.peerPid(-1)),
+    { code: 'SYSTEM_CALL', syscall: 'getsockopt(SO_PEERCRED)', errno: 'EBADF' },
+  );
 });
