@@ -45,6 +45,8 @@ const RETRY_MS = 1000;
 export interface HandoverFacts {
   readonly round: number;
   readonly roots: readonly Uint8Array[];
+  /** Of the device state that was sent before; absent where the guest has none. */
+  readonly deviceState: { readonly sizeBytes: number; readonly sha256: Uint8Array } | undefined;
 }
 
 export interface OwnershipOptions {
@@ -292,8 +294,10 @@ export class Ownership {
       this.#link?.send(message, epoch);
       return;
     }
-    const { round, roots } = this.#facts ?? { round: 0, roots: [] };
-    this.#link?.send({ ...message, round, roots: [...roots], sourceRescanned: true }, epoch);
+    if (this.#facts === undefined) throw new TypeError('a handover has roots');
+    const { round, roots, deviceState } = this.#facts;
+    const facts = { round, roots: [...roots], ...(deviceState === undefined ? {} : { deviceState }) };
+    this.#link?.send({ ...message, ...facts, sourceRescanned: true }, epoch);
   }
 
   #report(report: Report): void {

@@ -5,6 +5,7 @@
  * final round is not confirmed here: its roots travel in `handover`.
  */
 import { performance } from 'node:perf_hooks';
+import type { Guest } from '@pageferry/guest';
 import { ProblemError, type MigrateBody, type Repair, type RootStatus } from '@pageferry/protocol';
 import type { Logger } from 'pino';
 import { decide, type Decision } from './convergence.ts';
@@ -32,6 +33,7 @@ export interface RoundsOptions {
 export interface RoundsSetup {
   readonly engine: PageEngine;
   readonly link: SourceLink;
+  readonly guest: Guest;
   readonly epoch: number;
   readonly isGuestStopped: boolean;
   readonly hasBase: boolean;
@@ -46,6 +48,8 @@ export class Rounds {
   /** The round that runs or has just ended. */
   current = 0;
   decision: Decision | undefined;
+  /** In the order of hello; known after setup. */
+  blockIds: readonly string[] = [];
   /** Of the last confirmed round, a row a block. */
   roots: RootStatus[] = [];
   /** What the destination had otherwise than it was sent, and was sent again. */
@@ -120,8 +124,8 @@ export class Rounds {
 
   /** The destination has the roots that were sent for a round. */
   noteRoots(round: number, ours: readonly Uint8Array[], theirs: readonly Uint8Array[]): void {
-    this.roots = this.#options.body.blocks.map(({ id }, index) => ({
-      block: id,
+    this.roots = this.blockIds.map((block, index) => ({
+      block,
       round,
       source: hex(ours[index]),
       destination: hex(theirs[index]),
@@ -186,7 +190,7 @@ export class Rounds {
 
   #noteRepairs({ round, differences }: RoundSent): void {
     for (const { block, pageCount, firstPage } of differences) {
-      const id = this.#options.body.blocks[block]?.id ?? String(block);
+      const id = this.blockIds[block] ?? String(block);
       const repair = { round, block: id, pages: pageCount, 'first-page': firstPage };
       this.repairs.push(repair);
       this.#options.logger.warn(
@@ -196,7 +200,7 @@ export class Rounds {
     }
   }
 
-  #decide({ link, isGuestStopped, journalMs }: RoundsSetup): Decision {
+  #decide({ link, guest, isGuestStopped, journalMs }: RoundsSetup): Decision {
     const { statistics, settings } = this.#options;
     const { parameters } = settings;
     const last = statistics.lastRound;
@@ -211,7 +215,7 @@ export class Rounds {
       scanMs: statistics.scanMs,
       bandwidth: cap === 0 ? statistics.bandwidth : Math.min(cap, statistics.bandwidth),
       // A process and nobody have no device state to save and load.
-      deviceStateMs: 0,
+      deviceStateMs: guest.type === 'qemu' ? statistics.deviceStateMs : 0,
       journalMs,
       roundTripMs: link.roundTripMs ?? 0,
       rereadMs: parameters['destination-reread'] ? statistics.scanMs : 0,

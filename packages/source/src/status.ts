@@ -66,6 +66,7 @@ export function sourceStatus(migration: Migration, nowMs: number): MigrationStat
         'exchange-ms': statistics.rounds.reduce((sum, { after }) => sum + after.roundReconcileMs, 0),
       },
       guest: guestStatus(migration),
+      ...(migration.deviceState === undefined ? {} : { 'device-state': migration.deviceState }),
       ...(engine === undefined ? {} : { engine: { pid: engine, 'rss-anon': statistics.rssAnonBytes } }),
       warnings: [...migration.warnings],
       ...(problem === undefined ? {} : { problem }),
@@ -92,7 +93,7 @@ function predicted(prediction: Prediction): MigrationStatus['pageferry']['predic
 function guestStatus(migration: Migration): GuestStatus {
   const { type, pid } = migration.guestIdentity;
   const common = {
-    type: type === 'process' ? 'process' : 'none',
+    type,
     ...(pid === undefined ? {} : { pid }),
   } as const;
   const state = migration.ownership?.state;
@@ -100,6 +101,7 @@ function guestStatus(migration: Migration): GuestStatus {
     case 'pausing':
       return { ...common, state: 'pausing' };
     case 'paused':
+    case 'going-on':
     case 'offered':
     case 'committing':
     case 'revoking':
