@@ -27,7 +27,8 @@ import {
 import { endProcess, system, type EngineProcess } from '@pageferry/transport';
 import { checkGuest, checkToken } from './hello-check.ts';
 import { journaledSession, type Armed, type IncomingContext } from './incoming-context.ts';
-import { IncomingSession, type IncomingAttempt, type SessionFacts } from './incoming-session.ts';
+import type { IncomingAttempt } from './incoming-attempt.ts';
+import { IncomingSession, type SessionFacts } from './incoming-session.ts';
 import { openAttempt, type AttemptPlan } from './open-attempt.ts';
 import { reject, type DestinationLink, type FromSource } from './session.ts';
 import type { SettledAnswer } from './settled-answers.ts';

@@ -5,7 +5,6 @@
  * Rounds are compared and a handover is verified here, before anything is prepared. The newest proven link is the
  * one in use; what comes on an older one is ignored. After a restart there are no pages, only the handover.
  */
-import type { IncomingGuest } from '@pageferry/guest';
 import {
   enterEpoch,
   HandoverError,
@@ -29,7 +28,7 @@ import {
 } from '@pageferry/protocol';
 import { TransportError } from '@pageferry/transport';
 import type { Logger } from 'pino';
-import type { AttemptOrder } from './attempt-order.ts';
+import type { IncomingAttempt } from './incoming-attempt.ts';
 import type { OpenedGuest } from './opened-guest.ts';
 import { Ownership } from './ownership.ts';
 import type { Receiving } from './receiving.ts';
@@ -44,15 +43,6 @@ export interface SessionFacts {
   readonly isResumable: boolean;
 }
 
-/** What an attempt brings: its pages, and the guest that may be prepared from them. */
-export interface IncomingAttempt {
-  readonly receiving: Receiving;
-  readonly guest: IncomingGuest;
-  /** Of the hello. */
-  readonly guestType: string;
-  readonly order: AttemptOrder;
-}
-
 export interface IncomingSessionOptions {
   readonly facts: SessionFacts;
   readonly first: DestinationStep;
@@ -64,6 +54,9 @@ export interface IncomingSessionOptions {
   readonly parameters: IncomingParameters;
   readonly logger: Logger;
 }
+
+/** In these a guest was prepared, and what becomes of it is open. */
+const OPEN_PHASES = new Set<DestinationState['phase']>(['preparing', 'prepared', 'starting', 'destroying']);
 
 export class IncomingSession {
   readonly facts: SessionFacts;
@@ -92,7 +85,7 @@ export class IncomingSession {
     this.#ownership = new Ownership({
       ...options,
       guest: () => this.#attempt?.guest,
-      deviceState: () => this.#attempt?.order.deviceState ?? null,
+      deviceState: () => this.#attempt?.deviceState ?? null,
       onChange: (state) => this.#changed(state),
     });
   }
@@ -159,13 +152,13 @@ export class IncomingSession {
     await this.letGo();
   }
 
-  /** Ends the engine and lets the images go; and a guest that is not the handover's, which ends what was prepared. */
+  /** Ends the engine and lets the images go; the guest too, unless it is the handover's to start or to end. */
   async letGo(): Promise<void> {
     await this.receiving?.end();
     const { phase } = this.state;
-    if (phase === 'receiving' || phase === 'aborted' || phase === 'refused')
-      await this.#attempt?.guest.close();
-    if (phase === 'aborted' || phase === 'refused') this.#opened.forget();
+    if (OPEN_PHASES.has(phase)) return;
+    await this.#attempt?.guest.close();
+    if (phase !== 'receiving') this.#opened.forget();
   }
 
   /** Welcomes a link whose hello was proven; it is the one in use from here on. */
@@ -186,7 +179,7 @@ export class IncomingSession {
   deviceState(link: DestinationLink, payload: Uint8Array): void {
     if (this.#ownership.link !== link) return;
     try {
-      this.#attempt?.order.addDeviceState(payload);
+      this.#attempt?.addDeviceState(payload);
     } catch (error) {
       void this.fail(error);
     }
@@ -194,7 +187,7 @@ export class IncomingSession {
 
   /** Bytes of device state that came, and how long they took to load. */
   get deviceStateStatus(): DeviceStateStatus | undefined {
-    const bytes = this.#attempt?.order.deviceStateBytes ?? 0;
+    const bytes = this.#attempt?.deviceStateBytes ?? 0;
     const { loadMs } = this.#ownership;
     return bytes === 0 ? undefined : { bytes, ...(loadMs === undefined ? {} : { 'load-ms': loadMs }) };
   }
@@ -300,37 +293,30 @@ export class IncomingSession {
 
   async #roundEnd(
     link: DestinationLink,
-    { round, roots: theirs }: Extract<FromSource, { type: 'round-end' }>,
+    { round, roots }: Extract<FromSource, { type: 'round-end' }>,
     epoch: number,
   ): Promise<void> {
     const attempt = this.#attempt;
     if (attempt === undefined) return;
     try {
-      attempt.order.endRound(round, theirs);
+      const answer = await attempt.endRound(round, roots);
+      this.#logger.info({ round, matches: answer.matches }, 'round done');
+      link.send({ type: 'round-result', round, ...answer, roots: [...answer.roots] }, epoch);
     } catch (error) {
-      await this.fail(error);
-      return;
+      if (this.#attempt === attempt) await this.fail(error);
     }
-    const startMs = performance.now();
-    const answer = await attempt.receiving.compare(round, theirs);
-    this.#logger.info({ round, matches: answer.matches }, 'round done');
-    const { matches } = answer;
-    const waitedMs = performance.now() - startMs;
-    link.send({ type: 'round-result', round, roots: [...answer.roots], matches, waitedMs }, epoch);
   }
 
-  async #handover(message: Extract<FromSource, { type: 'handover' }>, epoch: number): Promise<void> {
+  async #handover(
+    { round, roots, deviceState, runState }: Extract<FromSource, { type: 'handover' }>,
+    epoch: number,
+  ): Promise<void> {
     const attempt = this.#attempt;
     if (attempt === undefined) return;
-    const { order, guestType, receiving } = attempt;
     try {
-      order.endRound(message.round, message.roots);
-      order.handOver(guestType, message.deviceState);
-      await receiving.verify(message.round, message.roots);
-      // What was verified must stay so: nothing may write into the images any more.
-      await receiving.engine.kill();
-      if (this.state.phase !== 'receiving') return;
-      await this.#ownership.deliver({ type: 'handover-verified', epoch, runState: message.runState });
+      await attempt.verify(round, roots, deviceState);
+      if (this.state.phase === 'receiving')
+        await this.#ownership.deliver({ type: 'handover-verified', epoch, runState });
     } catch (error) {
       if (this.#attempt === attempt) await this.fail(error);
     }
@@ -340,7 +326,6 @@ export class IncomingSession {
     switch (state.phase) {
       case 'running':
         this.endedMs ??= performance.now();
-        this.#opened.forget();
         void this.letGo();
         break;
       case 'aborted':

@@ -9,11 +9,11 @@ import type { IncomingGuest } from '@pageferry/guest';
 import type { ImageSet } from '@pageferry/memory';
 import { ProblemError, type DestinationBlock, type HelloResume, type HelloStart } from '@pageferry/protocol';
 import type { EngineProcess } from '@pageferry/transport';
-import { AttemptOrder } from './attempt-order.ts';
 import { checkFacts } from './hello-check.ts';
 import { checkGuestBlocks, openDestinationImages } from './images.ts';
 import type { Armed, IncomingContext } from './incoming-context.ts';
-import type { IncomingAttempt, SessionFacts } from './incoming-session.ts';
+import { IncomingAttempt } from './incoming-attempt.ts';
+import type { SessionFacts } from './incoming-session.ts';
 import { Receiving } from './receiving.ts';
 
 export interface AttemptPlan {
@@ -48,8 +48,7 @@ export async function openAttempt(plan: AttemptPlan): Promise<IncomingAttempt> {
     const onFailure = (error: Error): void => plan.failed(receiving, error);
     const { sessionKey } = facts;
     const receiving: Receiving = new Receiving({ hello, images, sessionKey, hasBase, process, onFailure });
-    const order = new AttemptOrder(hello.blocks.length);
-    return { receiving, guest, guestType: hello.guestType, order };
+    return new IncomingAttempt(receiving, guest, hello.guestType);
   } catch (error) {
     images?.close();
     await process.kill();
