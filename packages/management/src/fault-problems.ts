@@ -194,7 +194,7 @@ function guestProblem({ fault }: GuestError): Named {
       };
     case 'monitor-outside-root':
       return {
-        name: 'guest-unavailable',
+        name: 'monitor-outside-root',
         hint: 'Move the monitor, or start the daemon with another --qmp-root.',
       };
     case 'monitor-timeout':
