@@ -167,7 +167,9 @@ export class DestinationDaemon {
 
   /** What a journal has of an armed migration: enough for its source to go on. */
   #armedAgain({ address, blocks, guest: spec }: Session): Armed | undefined {
-    const body = incomingBody.safeParse({ listen: address, blocks, guest: spec });
+    // None: those of the QEMU.
+    const named = blocks.length === 0 ? {} : { blocks };
+    const body = incomingBody.safeParse({ listen: address, ...named, guest: spec });
     if (!body.success) return undefined;
     const { guest } = body.data;
     return { body: body.data, makeGuest: () => this.#makeGuest(guest), warnings: [] };
