@@ -12,6 +12,8 @@ const migrationInfo = z.object({
   status: z.string().optional(),
   'error-desc': z.string().optional(),
   'blocked-reasons': z.array(z.string()).optional(),
+  /** Where one that is to come in is listened for. */
+  'socket-address': z.array(z.unknown()).optional(),
 });
 export type MigrationInfo = z.output<typeof migrationInfo>;
 

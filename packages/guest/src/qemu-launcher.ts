@@ -48,8 +48,9 @@ export async function launchQemu(options: LaunchOptions, context: QemuContext): 
   } catch (cause) {
     killGroup(child, context);
     if (!(cause instanceof GuestError)) throw cause;
+    const why = cause.fault.code === 'launch-failed' ? cause.fault.reason : cause.message;
     const output = await lastOutput();
-    const reason = output === '' ? cause.message : `${cause.message}; its last output: ${output}`;
+    const reason = output === '' ? why : `${why}; its last output: ${output}`;
     throw new GuestError({ code: 'launch-failed', reason }, { cause });
   }
 }

@@ -25,7 +25,7 @@ export interface QemuMemory {
   readonly ramBlocks: readonly RamBlock[];
   /** Those on shared files, which are copied by us. */
   readonly shared: readonly GuestBlock[];
-  /** Why the content of a block would be lost, in words. */
+  /** Which blocks cannot be copied from a file though they should, in words. */
   readonly blocked: readonly string[];
   /** Bytes of the blocks that QEMU sends itself, in the pause. */
   readonly pausedBytes: number;
@@ -53,6 +53,10 @@ export async function readMemory(client: QmpClient): Promise<QemuMemory> {
   const blocked: string[] = [];
   const left = new Set<string>();
   for (const backend of backends) {
+    if (backend.path !== null && !backend.isShared)
+      blocked.push(
+        `memory block ${backend.id} is private (share=off): its file does not show what the guest writes`,
+      );
     if (!isLeftOut(backend, client.version)) continue;
     const names = [backend.id, `/objects/${backend.id}`];
     ramBlocks.filter(({ name }) => names.includes(name)).forEach(({ name }) => left.add(name));

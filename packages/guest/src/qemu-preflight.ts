@@ -64,11 +64,9 @@ export async function incomingReasons(client: QmpClient): Promise<readonly strin
   if (status !== 'inmigrate')
     return [`the run state of the destination's QEMU is ${status}: start it with -incoming defer`];
   const migration = await queryMigrate(client);
-  const isTaken = migration.status !== undefined && migration.status !== 'none';
+  const isTaken = (migration.status ?? 'none') !== 'none' || migration['socket-address'] !== undefined;
   const taken = isTaken
-    ? [
-        `the destination's QEMU takes another migration in (${migration.status}): start it with -incoming defer`,
-      ]
+    ? [`the destination's QEMU waits for another migration already: start it with -incoming defer`]
     : [];
   return [
     ...taken,
