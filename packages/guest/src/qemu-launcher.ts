@@ -8,7 +8,7 @@ import { findBlockedCommand } from './command-check.ts';
 import { findMissingRoom, spawnDetached, type DetachedProcess } from './detached.ts';
 import { GuestError } from './errors.ts';
 import type { ProcessIdentity } from './guest.ts';
-import { errorCode } from './process-state.ts';
+import { errorCode, type Processes } from './process-state.ts';
 import { connectSocket } from './qmp-client.ts';
 import type { QemuContext } from './qemu-process.ts';
 
@@ -62,8 +62,8 @@ async function waitForMonitor(
 ): Promise<ProcessIdentity> {
   const deadline = clock.now() + monitors.times.launchMs;
   for (;;) {
-    // Asked before the monitor is: a command that ended may have left a QEMU in the background.
-    const end = child.end();
+    // Asked before the monitor is: a command may end when what it started has its monitor (-daemonize).
+    const end = isGroupGone(child, processes) ? child.end() : null;
     try {
       const pid = await monitors.use(qmp, async (client) => client.pid);
       const identity = processes.identityOf(pid);
@@ -93,6 +93,17 @@ async function isListening(qmp: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (error instanceof GuestError) return error.fault.code === 'monitor-busy';
+    throw error;
+  }
+}
+
+/** A command may end and leave a QEMU in the background, which is of its group unless it made one of its own. */
+function isGroupGone({ pid }: DetachedProcess, processes: Processes): boolean {
+  try {
+    processes.signal(-pid, 0);
+    return false;
+  } catch (error) {
+    if (errorCode(error) === 'ESRCH') return true;
     throw error;
   }
 }

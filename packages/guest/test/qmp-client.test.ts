@@ -1,5 +1,6 @@
 // QMP on a real UNIX socket, with a scripted program at the other end: what comes in pieces, in between, too late, or not.
 import t from 'tap';
+import { EventEmitter, once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestHost } from '../src/guest.ts';
@@ -57,13 +58,16 @@ void t.test('greets, negotiates, asks', async (t) => {
 void t.test('answers find their questions in whatever order they come', async (t) => {
   t.plan(2);
   const { path, monitor } = await monitorOf(t);
-  let answerFirst: (value: string) => void = () => undefined;
-  monitor.answers.set('first', () => new Promise((resolve) => (answerFirst = resolve)));
+  const second = new EventEmitter();
+  monitor.answers.set('first', async () => {
+    await once(second, 'answered');
+    return 'one';
+  });
   monitor.answers.set('second', ({ word }) => word);
   const client = await clientOf(t, path);
   const first = client.execute('first');
   t.equal(await client.execute('second', { word: 'two' }), 'two');
-  answerFirst('one');
+  second.emit('answered');
   t.equal(await first, 'one');
 });
 
