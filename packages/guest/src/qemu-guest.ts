@@ -9,7 +9,7 @@ import { readFacts } from './qemu-facts.ts';
 import { readMemory } from './qemu-memory.ts';
 import { sourceReasons } from './qemu-preflight.ts';
 import { QemuProcess, type QemuContext } from './qemu-process.ts';
-import { cancelMigration, saveState } from './qemu-save.ts';
+import { assertCanSave, cancelMigration, saveState } from './qemu-save.ts';
 import { setBack, settingsForSave, type FormerSettings } from './qemu-settings.ts';
 import type { QmpClient } from './qmp-client.ts';
 
@@ -92,13 +92,8 @@ export class QemuGuest implements Guest {
   /** @throws GuestError `resume-failed` with QEMU's reason, `ended` */
   resume(): Promise<void> {
     return this.#qemu.use(async (client) => {
-      if ((await queryStatus(client)).running) return;
-      await cancelMigration(client, this.#context);
-      await this.#continue(client);
-      const { running, status } = await queryStatus(client);
-      if (!running) throw new GuestError({ code: 'resume-failed', reason: `its run state is ${status}` });
+      if (!(await queryStatus(client)).running) await this.#continueAndAnnounce(client);
       this.#saved = null;
-      await unlessRefused(client.execute('announce-self', ANNOUNCEMENT));
       if (this.#former !== null) await unlessRefused(setBack(client, this.#former));
       this.#former = null;
     });
@@ -117,6 +112,7 @@ export class QemuGuest implements Guest {
     this.#saved = await this.#qemu.use(async (client) => {
       const { status } = await queryStatus(client);
       if (status === 'postmigrate' && this.#saved !== null) return this.#saved;
+      await assertCanSave(client);
       this.#former ??= await settingsForSave(client);
       const bytes = await saveState(client, limitBytes, this.#context);
       return { format: DEVICE_STATE_FORMAT, bytes };
@@ -135,6 +131,14 @@ export class QemuGuest implements Guest {
 
   async #isRunning(): Promise<boolean> {
     return (await this.#qemu.use(queryStatus)).running;
+  }
+
+  async #continueAndAnnounce(client: QmpClient): Promise<void> {
+    await cancelMigration(client, this.#context);
+    await this.#continue(client);
+    const { running, status } = await queryStatus(client);
+    if (!running) throw new GuestError({ code: 'resume-failed', reason: `its run state is ${status}` });
+    await unlessRefused(client.execute('announce-self', ANNOUNCEMENT));
   }
 
   async #continue(client: QmpClient): Promise<void> {

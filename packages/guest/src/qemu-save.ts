@@ -11,7 +11,7 @@ import type { QmpClient } from './qmp-client.ts';
 const POLL_MS = 2;
 
 /**
- * The whole state in memory, at most `limitBytes`.
+ * The whole state in memory, at most `limitBytes`; after `assertCanSave`.
  * @throws GuestError `device-state-failed` with QEMU's reason, `device-state-too-large`, and what the monitor throws
  */
 export async function saveState(
@@ -19,9 +19,6 @@ export async function saveState(
   limitBytes: number,
   context: QemuContext,
 ): Promise<Uint8Array> {
-  const { running, status } = await queryStatus(client);
-  if (running) throw failed('the guest is not paused');
-  if (status === 'postmigrate') throw failed('it was saved before, and the guest was not resumed since');
   return withSocketPath(async (path) => {
     const { host, monitors } = context;
     const stallMs = monitors.times.deviceStateMs;
@@ -38,6 +35,13 @@ export async function saveState(
       receiver.close();
     }
   });
+}
+
+/** QEMU would let a guest that runs go on while it is saved. @throws GuestError `device-state-failed` */
+export async function assertCanSave(client: QmpClient): Promise<void> {
+  const { running, status } = await queryStatus(client);
+  if (running) throw failed('the guest is not paused');
+  if (status === 'postmigrate') throw failed('it was saved before, and the guest was not resumed since');
 }
 
 /** Stops a migration that is under way, and resolves when none is. */

@@ -157,7 +157,7 @@ void t.test('a save that fails says why, and leaves no migration under way', asy
     ['somebody cancels it', { status: 'cancelled' }, /QEMU says cancelled: no reason/],
     ['QEMU does not connect', { status: 'active' }, /did not connect/],
   ] as const;
-  t.plan(table.length * 2 + 4);
+  t.plan(table.length * 2 + 5);
   for (const [name, migration, message] of table) {
     const { qemu, guest } = await setUp(t);
     await guest.pause();
@@ -174,6 +174,7 @@ void t.test('a save that fails says why, and leaves no migration under way', asy
   }
   const { qemu, guest } = await setUp(t);
   await t.rejects(guest.saveDeviceState(LIMIT_BYTES), { name: 'GuestError', message: /not paused/ });
+  t.equal(qemu.capabilities.get('x-ignore-shared'), false, 'nothing was changed for it');
   await guest.pause();
   qemu.state = Buffer.alloc(LIMIT_BYTES + 1);
   await t.rejects(guest.saveDeviceState(LIMIT_BYTES), {
