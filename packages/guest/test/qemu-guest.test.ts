@@ -187,6 +187,23 @@ void t.test('a save that fails says why, and leaves no migration under way', asy
   t.equal(qemu.status, 'running', 'and the guest can go on');
 });
 
+void t.test('everything sent is not yet completed', async (t) => {
+  t.plan(1);
+  const { qemu, guest } = await setUp(t);
+  await guest.pause();
+  let laterCount = 0;
+  qemu.monitor.answers.set('query-migrate', () => {
+    if (qemu.migration['status'] !== 'completed') return qemu.migration;
+    laterCount += 1;
+    return laterCount < 10 ? { status: 'device' } : { status: 'failed', 'error-desc': 'at the very end' };
+  });
+  await t.rejects(guest.saveDeviceState(LIMIT_BYTES), {
+    name: 'GuestError',
+    fault: { code: 'device-state-failed' },
+    message: /at the very end/,
+  });
+});
+
 void t.test('the end of QEMU is told from a lost connection', async (t) => {
   t.plan(4);
   const { qemu, guest } = await setUp(t);
