@@ -52,6 +52,7 @@ interface BlockShard {
   readonly shard: Shard;
   readonly reader: ImageReader;
   readonly table: DigestTable;
+  readonly mapping: ImageMapping;
   readonly tracker: DirtyTracker;
 }
 
@@ -148,7 +149,7 @@ export class Stream {
 
   /** Reads a run and appends what changed of it to the slot's frame. */
   #encode(slot: number, block: BlockShard, run: PageRun, plan: RoundPlan): void {
-    const { table, reader } = block;
+    const { table } = block;
     const kernel = this.#kernel;
     const extent = Math.floor(run.firstPage / EXTENT_PAGES);
     table.load(run.firstPage, run.pageCount, kernel.digests);
@@ -165,7 +166,7 @@ export class Stream {
     if (run.kind === 'hole') {
       changedCount = kernel.encodeZeroBatch(slot, batch);
     } else {
-      reader.read(run.firstPage, run.pageCount, kernel.input(slot));
+      snapshot(block, run, plan.round, kernel.input(slot));
       changedCount = kernel.encodeBatch(slot, batch);
     }
     const isWholeHole = run.kind === 'hole' && run.pageCount === EXTENT_PAGES;
@@ -243,6 +244,20 @@ export class Stream {
     const table = new DigestTable({ pageCount, zeroDigest: zeroDigest(secret) });
     const scan = new ScanTracker({ reader, shard, table });
     const mapping = new ImageMapping({ image, calls: system, secret });
-    return { index, shard, reader, table, tracker: new MappedTracker({ tracker: scan, mapping, table }) };
+    const tracker = new MappedTracker({ tracker: scan, mapping, table });
+    return { index, shard, reader, table, mapping, tracker };
   }
+}
+
+/**
+ * Copies a run into the beginning of `target`. The bulk stage copies from the mapping, whose page tables the scans after
+ * it need: half the time of reading.
+ */
+function snapshot(
+  { mapping, reader }: BlockShard,
+  { firstPage, pageCount }: PageRun,
+  round: number,
+  target: Uint8Array,
+): void {
+  if (round > 0 || !mapping.copyTo(firstPage, pageCount, target)) reader.read(firstPage, pageCount, target);
 }
