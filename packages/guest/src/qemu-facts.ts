@@ -25,7 +25,7 @@ export async function readFacts(client: QmpClient, memory: QemuMemory): Promise<
     ...memory.ramBlocks.map(({ name, maxBytes }) => `memory ${name} ${maxBytes}`),
     ...(await deviceFacts(client, '/machine/peripheral')),
     ...(await deviceFacts(client, '/machine/peripheral-anon')),
-    ...builtInFacts(await listProperties(client, '/machine/unattached')),
+    ...processorFacts(await listProperties(client, '/machine/unattached')),
     ...(await queryBlock(client)).map(diskFact),
   ];
   return facts.sort();
@@ -58,14 +58,17 @@ function formatSlot(slot: number): string {
     .padStart(2, '0')}.${slot % 8}`;
 }
 
-/** Devices that the machine brings, processors among them, have no names of their own: how many of each kind. */
-function builtInFacts(properties: readonly QomProperty[]): readonly string[] {
+/**
+ * Processors have no names of their own: how many of each model. The other devices that a machine brings follow from its
+ * type, and another version of QEMU may count them otherwise.
+ */
+function processorFacts(properties: readonly QomProperty[]): readonly string[] {
   const counts = new Map<string, number>();
   for (const { name, type } of properties) {
     const device = name.startsWith('device[') ? CHILD.exec(type)?.[1] : undefined;
-    if (device !== undefined) counts.set(device, (counts.get(device) ?? 0) + 1);
+    if (device?.endsWith('-cpu') === true) counts.set(device, (counts.get(device) ?? 0) + 1);
   }
-  return [...counts].map(([device, count]) => `built-in ${device} x ${count}`);
+  return [...counts].map(([device, count]) => `cpu ${device} x ${count}`);
 }
 
 /** By the device that the guest sees, where there is one: names of drives and nodes may differ. */
