@@ -167,7 +167,7 @@ export class AttemptChain {
       failure,
       isCurrent: () => this.#failure === failure,
       ownership: () => this.ownership,
-      isEnding: () => phase() === 'handover' || phase() === 'committed',
+      isEnding: () => ['handover', 'committed', 'completed'].includes(phase()),
       onRoundResult: (result) => rounds.answered(result),
       onCacheCeiling: (bytes) => {
         settings.cacheCeilingBytes = bytes;

@@ -145,7 +145,7 @@ export class SourceDaemon {
       this.#pending = undefined;
     }
     this.#current = migration;
-    void migration.ended.then(() => this.#prepareSpares());
+    void migration.released.then(() => this.#prepareSpares());
     context.logger.info(
       { uri: body.uri, blocks: body.blocks, parameters: settings.parameters },
       'migration started',
@@ -249,6 +249,7 @@ export class SourceDaemon {
         ]);
       }
     }
+    if (this.#current?.outcome !== undefined) await this.#current.released;
     await this.#current?.ownership?.close();
     await this.#recovered?.close();
     await this.#owed.close();
@@ -278,7 +279,7 @@ export class SourceDaemon {
     const recovered = { held, guestIdentity, reason: RESTARTED };
     this.#current = new Migration(id, body, new Settings(parameters), this.#context(id), recovered);
     this.#recovered = undefined;
-    void this.#current.ended.then(() => this.#prepareSpares());
+    void this.#current.released.then(() => this.#prepareSpares());
   }
 
   #context(id: string): MigrationContext {
@@ -286,6 +287,7 @@ export class SourceDaemon {
       ...this.#options,
       logger: this.#options.logger.child({ migration: id }),
       requests: this.#requests,
+      previousReleased: this.#current?.released ?? Promise.resolve(),
       releaseJournal: () => this.#releaseJournal(),
       takeGuard: () => this.#spareGuard.take(),
       takeEngine: () => this.#spareEngine.take(),

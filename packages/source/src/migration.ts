@@ -37,7 +37,10 @@ export type Outcome = 'completed' | 'failed' | 'cancelled';
 /** How long a rolled-back migration waits for the destination to confirm before that is left to the background. */
 const ABORT_ANSWER_MS = 1000;
 
-export interface MigrationContext extends AttemptContext, SetupPolicy {}
+export interface MigrationContext extends AttemptContext, SetupPolicy {
+  /** Resolves when the migration before this one has let go of engine, images and guard. */
+  readonly previousReleased: Promise<void>;
+}
 
 export class Migration {
   readonly id: string;
@@ -65,11 +68,14 @@ export class Migration {
   #setup: Setup | undefined;
   #continue: (() => void) | undefined;
   #accepted: () => void = () => undefined;
+  #lettingGo: Promise<void> = Promise.resolve();
 
   /** Resolves after setup, when the destination has accepted; rejects with a ProblemError if it does not come to that. */
   readonly accepted: Promise<void>;
   /** Resolves at the end, whatever it is; never rejects. */
   readonly ended: Promise<Outcome>;
+  /** Resolves after the end, once nothing of it is left here: an engine's memory takes its time to be given back. */
+  readonly released: Promise<void>;
 
   constructor(
     id: string,
@@ -104,6 +110,7 @@ export class Migration {
       this.#accepted = resolve;
     });
     this.ended = this.#run();
+    this.released = this.ended.then(() => this.#lettingGo);
     this.accepted = Promise.race([
       isAccepted,
       this.ended.then(() => {
@@ -203,6 +210,7 @@ export class Migration {
 
   async #setUp(): Promise<Setup> {
     const { id, body, settings } = this;
+    await this.#context.previousReleased;
     const setup = await setUp(id, body, settings, this.#context, this.#guestIdentity);
     this.#setup = setup;
     this.statistics.totalBytes = setup.images.sizeBytes;
@@ -320,9 +328,9 @@ export class Migration {
     return end.phase === 'completed' ? this.#end('completed') : this.#end('failed', ownershipFailure(end));
   }
 
+  /** The guest runs at the destination from the moment that this was heard: what is let go here does not delay the word. */
   async #end(outcome: Outcome, error?: ProblemError): Promise<Outcome> {
-    await this.attempts.current?.engine.kill();
-    this.#release();
+    this.#lettingGo = this.#letGo();
     if (outcome === 'completed') {
       this.phase = 'completed';
       this.outcome = outcome;
@@ -332,6 +340,7 @@ export class Migration {
       this.#logger.info({ totalMs, downtimeMs, rounds: this.rounds.current }, 'migration completed');
       return outcome;
     }
+    await this.#lettingGo;
     return this.#settle(
       (error ?? new ProblemError('internal', 'the migration ended without a reason')).problem,
       false,
@@ -345,6 +354,11 @@ export class Migration {
     } catch (error) {
       this.#logger.warn({ err: error }, 'a daemon that is started again may go on with this migration');
     }
+  }
+
+  async #letGo(): Promise<void> {
+    await this.attempts.current?.engine.kill();
+    this.#release();
   }
 
   /** Lets images, guard and an idle link go; the engine is ended before. */
