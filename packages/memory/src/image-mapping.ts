@@ -89,6 +89,15 @@ export class ImageMapping {
     return true;
   }
 
+  /**
+   * Whether all of these pages, of one batch, are in memory, which is a matter of microseconds once they are mapped; false
+   * too where the file is not mapped.
+   */
+  arePresent(firstPage: number, pageCount: number): boolean {
+    const window = this.#windowOf(firstPage);
+    return window !== undefined && this.#lookUp(window, firstPage % this.#windowPages, pageCount) === 0;
+  }
+
   /** Fills in which pages may be touched; the result is how many may not. The first time it maps them at once. */
   #lookUp({ kernel, populated }: Window, at: number, pageCount: number): number {
     const { calls } = this.#options;

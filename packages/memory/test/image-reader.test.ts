@@ -1,9 +1,10 @@
 import * as fc from 'fast-check';
 import { ftruncateSync, writeSync } from 'node:fs';
 import t from 'tap';
-import { PAGE_SIZE } from '@pageferry/xbzrle';
+import { BATCH_PAGES, PAGE_SIZE, SECRET_BYTES } from '@pageferry/xbzrle';
+import { ImageMapping } from '../src/image-mapping.ts';
 import { ImageReader, MINIMUM_RUN_PAGES } from '../src/image-reader.ts';
-import { countingFileCalls, fileCalls } from './file-calls.ts';
+import { countingFileCalls, fileCalls, mappingCalls } from './file-calls.ts';
 import { allocatedPageCount, dataPage, makeImage, range } from './image-folder.ts';
 
 type Run = readonly [kind: 'data' | 'hole', firstPage: number, pageCount: number];
@@ -124,13 +125,20 @@ void t.test('a page that is partly data is data', (t) => {
 
 void t.test('whatever the file and the way of asking: no gap, and every written page is data', (t) => {
   t.plan(1);
-  const pageCount = 120;
+  const pageCount = 2 * BATCH_PAGES + 10;
+  const secret = new Uint8Array(SECRET_BYTES).fill(7);
   const property = fc.property(
     fc.uniqueArray(fc.nat(pageCount - 1)),
+    // Stretches of 64 pages, so that whole batches are data too.
+    fc.uniqueArray(fc.nat(Math.floor(pageCount / 64) - 1)),
     fc.integer({ min: 1, max: 50 }),
-    (dataPages, step) => {
+    fc.boolean(),
+    (single, stretches, step, isMapped) => {
+      const dataPages = [...single, ...stretches.flatMap((at) => range(at * 64, at * 64 + 64))];
       const image = makeImage(t, { pageCount, dataPages });
-      const reader = new ImageReader({ image, calls: fileCalls });
+      const mapping = new ImageMapping({ image, calls: mappingCalls, secret });
+      const arePresent = (first: number, count: number): boolean => mapping.arePresent(first, count);
+      const reader = new ImageReader({ image, calls: fileCalls, ...(isMapped ? { arePresent } : {}) });
       const written = new Set(dataPages);
       for (let page = 0; page < pageCount; page += step) {
         let next = page;
@@ -214,4 +222,31 @@ void t.test('an image that is cut short while in use is no image of zeros', (t) 
   const closed = new ImageReader({ image: { ...image, fd: 1_000_000 }, calls: fileCalls });
   const ebadf = { code: 'io', errno: 'EBADF', operation: 'read' };
   t.throws(() => closed.read(0, 1, new Uint8Array(PAGE_SIZE)), { name: 'MemoryError', fault: ebadf });
+});
+
+void t.test('a batch that is in memory is not walked through by lseek', (t) => {
+  t.plan(4);
+  const pageCount = 4 * BATCH_PAGES;
+  const dataPages = [...range(0, 3 * BATCH_PAGES - 20)];
+  const image = makeImage(t, { pageCount, dataPages });
+  const calls = countingFileCalls();
+  const holes: number[] = [];
+  const counted = {
+    ...calls,
+    seekHole: (fd: number, at: number) => (holes.push(at), calls.seekHole(fd, at)),
+  };
+  const secret = new Uint8Array(SECRET_BYTES).fill(7);
+  const mapping = new ImageMapping({ image, calls: mappingCalls, secret });
+  const arePresent = (firstPage: number, count: number): boolean => mapping.arePresent(firstPage, count);
+  const reader = new ImageReader({ image, calls: counted, arePresent });
+  const runs: Run[] = [
+    ['data', 0, dataPages.length],
+    ['hole', dataPages.length, pageCount - dataPages.length],
+  ];
+  t.same(runsOf(reader, 0, pageCount), runs);
+  t.same(holes, [2 * BATCH_PAGES * PAGE_SIZE], 'only in the batch that ends with a hole');
+  t.equal(allocatedPageCount(image.fd), dataPages.length, 'no hole was allocated');
+  writeSync(image.fd, new Uint8Array(PAGE_SIZE), 0, PAGE_SIZE, (pageCount - 1) * PAGE_SIZE);
+  reader.startRound();
+  t.same(runsOf(reader, 0, pageCount).at(-1), ['data', pageCount - 1, 1], 'holes are looked up anew');
 });

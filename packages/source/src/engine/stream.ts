@@ -239,11 +239,12 @@ export class Stream {
       path: `block ${index}`,
       sizeBytes: pageCount * PAGE_SIZE,
     };
-    const reader = new ImageReader({ image, calls: system });
+    const mapping = new ImageMapping({ image, calls: system, secret });
+    const arePresent = (firstPage: number, count: number): boolean => mapping.arePresent(firstPage, count);
+    const reader = new ImageReader({ image, calls: system, arePresent });
     const shard = new Shard({ pageCount, stream, streamCount });
     const table = new DigestTable({ pageCount, zeroDigest: zeroDigest(secret) });
     const scan = new ScanTracker({ reader, shard, table });
-    const mapping = new ImageMapping({ image, calls: system, secret });
     const tracker = new MappedTracker({ tracker: scan, mapping, table });
     return { index, shard, reader, table, mapping, tracker };
   }
