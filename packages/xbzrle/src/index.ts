@@ -35,5 +35,6 @@ export {
   type PageCounters,
   type SourceKernelOptions,
 } from './source-kernel.ts';
+export { compileKernel } from './wasm.ts';
 export { WINDOW_PAGES, WindowKernel } from './window-kernel.ts';
 export { XbzrleError, type PayloadFault, type XbzrleFault } from './errors.ts';

@@ -106,6 +106,15 @@ const EXPECTED_SIZES = [
 let compiled: Module | undefined;
 
 /**
+ * Compiles the kernel now, so that the first one that is made need not wait for it.
+ *
+ * @throws XbzrleError `kernel-missing` or `kernel-mismatch`
+ */
+export function compileKernel(): void {
+  compiled ??= compile();
+}
+
+/**
  * Makes a kernel with as much memory as `memoryBytes` says, given the functions of a minimal instance.
  *
  * @throws XbzrleError `kernel-missing` or `kernel-mismatch`

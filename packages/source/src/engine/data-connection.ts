@@ -33,6 +33,13 @@ interface Question {
   readonly answered: (digests: Uint8Array) => void;
 }
 
+export interface DataConnectionEvents {
+  /** The stream's proof is on its way; the answer takes the destination's daemon and engine some milliseconds. */
+  readonly asked: () => void;
+  /** Whatever ends the connection. */
+  readonly failed: (error: Error) => void;
+}
+
 export class DataConnection implements DigestSource {
   readonly #plan: StreamPlan;
   readonly #accepted: () => void;
@@ -41,7 +48,7 @@ export class DataConnection implements DigestSource {
   #isAccepted = false;
   #question: Question | undefined;
 
-  private constructor(plan: StreamPlan, accepted: () => void, failed: (error: Error) => void) {
+  private constructor(plan: StreamPlan, accepted: () => void, { asked, failed }: DataConnectionEvents) {
     const { host, port, sessionId, sessionKey, epoch, stream, streamCount } = plan;
     this.#plan = plan;
     this.#accepted = accepted;
@@ -58,14 +65,15 @@ export class DataConnection implements DigestSource {
         this.#socket.send(encodePreamble({ kind: 'data', sessionId }));
         const payload = encodeDataHello({ sessionKey, sessionId, epoch }, { stream, streamCount });
         this.#socket.send(encodeFrame({ type: FRAME_TYPE.dataHello, epoch, aux: 0, payload }));
+        this.#socket.step(asked);
       },
     );
   }
 
-  /** Resolves once the destination's engine accepted this stream; whatever ends it is told through `failed`. */
-  static async open(plan: StreamPlan, failed: (error: Error) => void): Promise<DataConnection> {
+  /** Resolves once the destination's engine accepted this stream. */
+  static async open(plan: StreamPlan, events: DataConnectionEvents): Promise<DataConnection> {
     return new Promise((resolve) => {
-      const connection: DataConnection = new DataConnection(plan, () => resolve(connection), failed);
+      const connection: DataConnection = new DataConnection(plan, () => resolve(connection), events);
     });
   }
 

@@ -84,14 +84,14 @@ export class Stream {
     this.#blocks = plan.blockPageCounts.map((pageCount, index) => this.#openBlock(index, pageCount));
   }
 
-  /** Connects to the destination; resolves once its engine accepted this stream. */
-  async connect(failed: (error: Error) => void): Promise<void> {
-    this.#connection = await DataConnection.open(this.#plan, failed);
-  }
-
-  /** Measures a scan of this shard, before the first round. */
-  probe(): ScanProbe {
-    return probeScan(this.#blocks, this.#plan.secret);
+  /** Connects to the destination; resolves once its engine accepted this stream. Stream 0 measures a scan meanwhile. */
+  async connect(failed: (error: Error) => void): Promise<ScanProbe> {
+    let probe: ScanProbe = { bytes: 0, ms: 0 };
+    const asked = (): void => {
+      if (this.#plan.stream === 0) probe = probeScan(this.#blocks, this.#plan.secret);
+    };
+    this.#connection = await DataConnection.open(this.#plan, { asked, failed });
+    return probe;
   }
 
   /** Sends one round; resolves once all of it is in the socket. */
