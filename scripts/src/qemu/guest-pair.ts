@@ -32,6 +32,7 @@ export interface CommandSight {
   readonly command: string;
 }
 
+const DISK = 'disk';
 const DISK_BYTES = 16 * 2 ** 20;
 /** The verdicts that the guest keeps printing. */
 const VERDICTS = ['PATTERN', 'DOCS', 'DISK'] as const;
@@ -58,19 +59,25 @@ export class GuestPair {
   /** Makes the files and sockets; installs QEMU where it is missing and may be installed. */
   static async make(directory: string, options: GuestOptions): Promise<GuestPair> {
     requirePrograms([[QEMU, 'qemu-system-x86']]);
-    const disk = join(directory, 'disk.img');
-    writeFileSync(disk, '');
-    truncateSync(disk, DISK_BYTES);
     const consoles = {
       a: await SerialConsole.listen(join(directory, 'a.serial'), 'a'),
       b: await SerialConsole.listen(join(directory, 'b.serial'), 'b'),
     };
     const pair = new GuestPair(directory, options, consoles);
+    pair.makeDisk(DISK, DISK_BYTES);
     for (const place of PLACES)
       pair.#proxies.push(
         await QmpProxy.listen(pair.monitor(place), (command) => pair.beforeCommand({ place, command })),
       );
     return pair;
+  }
+
+  /** An empty disk's path; made if it is not there. */
+  makeDisk(name: string, sizeBytes: number): string {
+    const path = join(this.directory, `${name}.img`);
+    writeFileSync(path, '', { flag: 'a' });
+    truncateSync(path, sizeBytes);
+    return path;
   }
 
   image(place: PlaceName): string {
@@ -88,7 +95,7 @@ export class GuestPair {
       append: workloadCommandLine(this.options),
       memoryBytes: this.options.memoryBytes,
       image: this.image(place),
-      disk: join(this.directory, 'disk.img'),
+      disk: join(this.directory, `${DISK}.img`),
       serial: join(this.directory, `${place}.serial`),
       qmp: this.monitor(place).qemu,
       isIncoming,
