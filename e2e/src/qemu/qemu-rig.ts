@@ -58,6 +58,7 @@ export class QemuRig {
   readonly proxy: Proxy;
   /** Where the guest is, as far as the tests have moved it. */
   place: PlaceName = 'a';
+  readonly #passed: CommandSight[] = [];
   readonly #holds: { readonly sight: CommandSight; readonly hold: Hold }[] = [];
   #comparison: { readonly verdict: string; readonly ms: number } | undefined;
 
@@ -99,6 +100,14 @@ export class QemuRig {
     return hold;
   }
 
+  /** Resolves when such a command has gone on to the QEMU at the other place, in this migration. */
+  async passed(command: string): Promise<void> {
+    const { other } = this;
+    await eventually(`the command ${command} at ${other}`, () =>
+      this.#passed.some((sight) => sight.place === other && sight.command === command) ? true : undefined,
+    );
+  }
+
   /** Arms the destination for the other place; the proxy forwards there. */
   async arm(changes: Partial<IncomingRequest> = {}): Promise<IncomingAnswer> {
     const { other } = this;
@@ -133,6 +142,7 @@ export class QemuRig {
   ): Promise<MigrateAnswer> {
     const { token } = await this.arm(incoming);
     this.#comparison = undefined;
+    this.#passed.length = 0;
     return this.source.api.migrate(this.migrateRequest(token, changes));
   }
 
@@ -208,6 +218,7 @@ export class QemuRig {
     held?.arrive();
     if ((await held?.ended) === false) return false;
     if (command === 'cont' && place !== this.place) await this.#compare();
+    this.#passed.push({ place, command });
     return true;
   }
 
