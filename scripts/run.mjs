@@ -100,6 +100,7 @@ const commands = {
   format: () => (install(), run(bin('prettier'), ['--write', '.'])),
   'format:check': () => (install(), run(bin('prettier'), ['--check', '.'])),
   demo: () => (prepare(), script('demo')),
+  'demo:qemu': () => (prepare(), script('demo-qemu')),
   bench: () => (prepare(), script('bench')),
   'bench:seed': () => (prepare(), script('bench-seed')),
   'dump-stream': () => (prepare(), script('dump-stream')),

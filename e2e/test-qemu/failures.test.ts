@@ -33,7 +33,7 @@ void t.test('one guest, four failures', async (t) => {
   await t.test("the source's daemon is killed in the handover", async (t) => {
     const handover = rig.proxy.hold('handover');
     await rig.migrate();
-    await handover.arrived;
+    await rig.reach(handover);
     await rig.source.kill();
     t.same(await rig.findStrays(), [], 'the guest goes on before the daemon is there again');
     await rig.source.start();

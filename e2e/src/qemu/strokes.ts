@@ -18,7 +18,7 @@ export function destinationGuest(rig: QemuRig, command: string): QemuGuest {
 export async function killQemuAt(rig: QemuRig, command: string): Promise<void> {
   const hold = rig.holdCommand(rig.other, command);
   await rig.migrate();
-  await hold.arrived;
+  await rig.reach(hold);
   signalQemu(rig, 'SIGSTOP');
   hold.release();
   await rig.passed(command);

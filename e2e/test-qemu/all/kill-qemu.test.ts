@@ -14,7 +14,7 @@ void t.test('the QEMU at the destination is killed', async (t) => {
     await t.test(`with ${message} held`, async (t) => {
       const hold = rig.proxy.hold(message);
       await rig.migrate();
-      await hold.arrived;
+      await rig.reach(hold);
       await killQemu(rig);
       hold.release();
       await staysWhole(t, rig);

@@ -26,7 +26,7 @@ void t.test('monitors that do not answer', async (t) => {
   await t.test("the source's QEMU stands still when it is to pause", async (t) => {
     const hold = rig.holdCommand(rig.place, 'stop');
     await rig.migrate();
-    await hold.arrived;
+    await rig.reach(hold);
     const pids = rig.pair.qemuPids(rig.place);
     for (const pid of pids) signalIfThere(pid, 'SIGSTOP');
     hold.release();
@@ -39,7 +39,7 @@ void t.test('monitors that do not answer', async (t) => {
   await t.test("the destination's QEMU stands still when it is to load", async (t) => {
     const hold = rig.holdCommand(rig.other, 'migrate-incoming');
     await rig.migrate();
-    await hold.arrived;
+    await rig.reach(hold);
     signalQemu(rig, 'SIGSTOP');
     hold.release();
     await staysWhole(t, rig);

@@ -11,7 +11,7 @@ void t.test('a bit that changes in the image while the guest is paused', async (
   const rig = await startQemuRig(t);
   const commit = rig.proxy.hold('commit');
   await rig.migrate();
-  await commit.arrived;
+  await rig.reach(commit);
   changePatternPage(rig.pair.image(rig.other), t);
   commit.release();
   t.equal((await rig.source.api.untilOver()).status, 'completed');
