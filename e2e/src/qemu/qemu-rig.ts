@@ -61,11 +61,13 @@ export class QemuRig {
   readonly proxy: Proxy;
   /** Where the guest is, as far as the tests have moved it. */
   place: PlaceName = 'a';
+  readonly #undo: () => void;
   readonly #passed: CommandSight[] = [];
   readonly #holds: { readonly sight: CommandSight; readonly hold: Hold }[] = [];
   #comparison: { readonly verdict: string; readonly ms: number } | undefined;
 
-  private constructor(directory: string, pair: GuestPair, proxy: Proxy) {
+  private constructor(directory: string, pair: GuestPair, proxy: Proxy, undo: () => void) {
+    this.#undo = undo;
     this.directory = directory;
     this.pair = pair;
     this.proxy = proxy;
@@ -75,18 +77,26 @@ export class QemuRig {
     this.destination = new Daemon({ ...common, side: 'destination', guestCommands: commandsOf(pair) });
   }
 
-  /** Everything is there, the guest is at a and has filled its memory and disk. */
-  static async start(guest: GuestOptions = SMALL_GUEST): Promise<QemuRig> {
+  /**
+   * Everything is there, the guest is at a and has filled its memory and disk. `ground` makes what the directory needs
+   * before anything is in it; what it answers undoes that when nothing runs any more.
+   */
+  static async start(
+    guest: GuestOptions = SMALL_GUEST,
+    ground: (directory: string) => () => void = () => () => undefined,
+  ): Promise<QemuRig> {
     const directory = mkdtempSync('/dev/shm/pageferry-qemu-');
-    endAtExit(directory);
+    const undo = ground(directory);
+    endAtExit(directory, undo);
     try {
       const pair = await GuestPair.make(directory, guest);
-      const rig = new QemuRig(directory, pair, await Proxy.listen());
+      const rig = new QemuRig(directory, pair, await Proxy.listen(), undo);
       await Promise.all([rig.source.start(), rig.destination.start()]);
       await pair.boot('a');
       return rig;
     } catch (error) {
       await endProcessesNaming(directory);
+      undo();
       rmSync(directory, { recursive: true });
       throw error;
     }
@@ -231,6 +241,7 @@ export class QemuRig {
     await this.proxy.close();
     await endProcessesNaming(this.directory);
     this.pair.close();
+    this.#undo();
     rmSync(this.directory, { recursive: true });
   }
 

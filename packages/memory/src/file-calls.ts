@@ -12,6 +12,12 @@ export interface FileCalls {
    * Throws an error whose `code` is EOPNOTSUPP where the file system cannot.
    */
   punchHole(fd: number, offset: number, length: number): void;
+  /**
+   * Copies the bytes into the file through a mapping (mmap MAP_SHARED, PROT_WRITE) that lasts as long as the call, for
+   * files that write() refuses. `alignment`: of mappings of this file, a power of two, bytes. The mapping allocates what
+   * it needs before it is touched: ENOMEM if there is no huge page left.
+   */
+  writeMapped(fd: number, offset: number, bytes: Uint8Array, alignment: number): void;
   /** flock LOCK_EX | LOCK_NB: true if the lock is held now, false if another open file holds one. */
   tryLockExclusive(fd: number): boolean;
 }

@@ -26,6 +26,7 @@ const mmap = libc.func(
   'uintptr_t mmap(uintptr_t at, size_t length, int protection, int flags, int fd, int64_t offset)',
 );
 const munmap = libc.func('int munmap(uintptr_t at, size_t length)');
+const memcpy = libc.func('uintptr_t memcpy(uintptr_t target, const void *source, size_t length)');
 
 const mmapOver = libc.func(
   'intptr_t mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
@@ -47,6 +48,14 @@ export const fileCalls: FileCalls = {
   seekHole: (fd, offset) => seek(fd, offset, SEEK_HOLE),
   punchHole(fd, offset, length) {
     if (fallocate(fd, PUNCH_HOLE_KEEP_SIZE, offset, length) !== 0) throw systemError('fallocate');
+  },
+  writeMapped(fd, offset, bytes, alignment) {
+    const start = offset - (offset % alignment);
+    const length = Math.ceil((offset + bytes.length - start) / alignment) * alignment;
+    const at = Number(mmap(0, length, 3, 1, fd, start));
+    if (at === -1) throw systemError('mmap');
+    memcpy(at + offset - start, bytes, bytes.length);
+    munmap(at, length);
   },
   tryLockExclusive(fd) {
     if (flock(fd, LOCK_EX_NB) === 0) return true;
@@ -85,6 +94,7 @@ export function countingFileCalls(): FileCalls & {
     seekData: (fd, offset) => ((seeks += 1), fileCalls.seekData(fd, offset)),
     seekHole: (fd, offset) => ((seeks += 1), fileCalls.seekHole(fd, offset)),
     punchHole: (fd, offset, length) => ((punches += 1), fileCalls.punchHole(fd, offset, length)),
+    writeMapped: (...args) => fileCalls.writeMapped(...args),
     tryLockExclusive: (fd) => fileCalls.tryLockExclusive(fd),
     seekCount: () => seeks,
     punchCount: () => punches,

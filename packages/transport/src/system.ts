@@ -15,6 +15,8 @@ const FALLOC_FL_PUNCH_HOLE = 2;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 1;
 const MAP_SHARED_FIXED = 0x01 | 0x10;
 const MADV_POPULATE_READ = 22;
 const SOL_SOCKET = 1;
@@ -35,6 +37,8 @@ const dup = libc.func('int dup(int fd)');
 const mmap = libc.func(
   'intptr_t mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
 );
+const munmap = libc.func('int munmap(intptr_t at, size_t length)');
+const memcpy = libc.func('intptr_t memcpy(intptr_t target, const void *source, size_t length)');
 const mincore = libc.func('int mincore(void *at, size_t length, void *resident)');
 const madvise = libc.func('int madvise(void *at, size_t length, int advice)');
 const setsockopt = libc.func(
@@ -78,6 +82,19 @@ export const system = {
     if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) !== 0) {
       throw systemError('fallocate(PUNCH_HOLE)');
     }
+  },
+
+  /**
+   * Copies the bytes into the file through a shared mapping that lasts as long as the call. `alignment`: of mappings of
+   * this file (its huge pages'), a power of two, bytes. What is mapped is reserved: ENOMEM where no huge page is free.
+   */
+  writeMapped(fd: number, offset: number, bytes: Uint8Array, alignment: number): void {
+    const start = offset - (offset % alignment);
+    const length = Math.ceil((offset + bytes.length - start) / alignment) * alignment;
+    const at = Number(mmap(null, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start));
+    if (at === -1) throw systemError('mmap');
+    memcpy(at + offset - start, bytes, bytes.length);
+    munmap(at, length);
   },
 
   /** Takes the exclusive flock of an open file without waiting; false if another open file holds it. */

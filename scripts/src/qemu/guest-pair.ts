@@ -21,6 +21,8 @@ export const PLACES = ['a', 'b'] as const;
 export interface GuestOptions extends WorkloadOptions {
   /** Of the RAM, bytes. */
   readonly memoryBytes: number;
+  /** Where the images are, below the guest's directory; that itself if absent. */
+  readonly imageDirectory?: string;
 }
 
 /** What of a machine a test may make different at one place. */
@@ -81,7 +83,7 @@ export class GuestPair {
   }
 
   image(place: PlaceName): string {
-    return join(this.directory, `${place}.ram`);
+    return join(this.directory, this.options.imageDirectory ?? '', `${place}.ram`);
   }
 
   monitor(place: PlaceName): MonitorPaths {
