@@ -247,6 +247,12 @@ export class Migration {
     return { round, roots, deviceState: { sizeBytes: state.bytes.length, sha256 } };
   }
 
+  /** The destination's word on a guest that it was told to run, where something is odd about it. */
+  #noteGuest(): void {
+    const note = this.ownership?.note;
+    if (note !== undefined) this.warnings.push({ name: 'guest', detail: note });
+  }
+
   /** The guest runs at the destination: what is left of it here is not needed, and no failure of the migration any more. */
   async #leave({ guest }: Setup): Promise<void> {
     const { guest: spec } = this.body;
@@ -324,6 +330,7 @@ export class Migration {
     await this.attempts.current?.engine.kill();
     this.#release();
     if (outcome === 'completed') {
+      this.#noteGuest();
       this.phase = 'completed';
       this.outcome = outcome;
       this.endedMs = performance.now();

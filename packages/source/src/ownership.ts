@@ -70,6 +70,7 @@ export class Ownership {
   #facts: HandoverFacts | undefined;
   #isReconnecting = false;
   #conflict: string | undefined;
+  #note: string | undefined;
   /** The migration means to go on with a newer epoch: until then the destination is not asked about the old one. */
   #willResume = false;
 
@@ -105,6 +106,11 @@ export class Ownership {
   /** That both sides say that they own the guest, in words; only the operator can end it. */
   get conflict(): string | undefined {
     return this.#conflict;
+  }
+
+  /** What the destination finds odd about the guest that runs there, in words. */
+  get note(): string | undefined {
+    return this.#note;
   }
 
   /** Carries out the first step; without a link, connects if the handover needs its peer. */
@@ -171,6 +177,7 @@ export class Ownership {
 
   /** An answer of the destination about the handover. A peer's fault counts as a failure, not as an answer. */
   async answered(message: HandoverAnswer, epoch: number): Promise<void> {
+    if (message.type === 'running') this.#note = message.note;
     try {
       await this.deliver({ type: 'message', epoch, message });
     } catch (error) {
