@@ -1,6 +1,7 @@
 /** What a migration of a real guest must come to when something was killed: one guest, whole, and nothing in the way. */
 import type { MigrationStatus } from '@pageferry/protocol';
 import type { Test } from 'tap';
+import { Monitor } from '@pageferry/scripts/qemu';
 import { QemuRig } from './qemu-rig.ts';
 
 /** A guest, daemons and proxies; they end with the test. */
@@ -31,7 +32,15 @@ export async function completes(t: Test, rig: QemuRig): Promise<void> {
   t.equal((await rig.source.api.untilOver()).status, 'completed', 'the source knows the end');
   t.equal((await rig.destination.api.untilOver()).status, 'completed', 'and so does the destination');
   await rig.arrived();
+  if (rig.pair.qemuPids(rig.other).length > 0) await quitLeftOver(t, rig);
   await isWhole(t, rig);
+}
+
+/** A source's daemon that was killed after the commit leaves its QEMU as it is: paused for good, its disks given up. */
+async function quitLeftOver(t: Test, rig: QemuRig): Promise<void> {
+  const monitor = await Monitor.connect(rig.pair.monitor(rig.other).user);
+  t.match(await monitor.execute('query-status'), { status: 'postmigrate', running: false });
+  await monitor.quit();
 }
 
 /** Nothing stands in the way of the next migration. */
