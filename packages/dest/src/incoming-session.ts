@@ -302,7 +302,7 @@ export class IncomingSession {
     this.#hasHandover = true;
     const attempt = this.#attempt;
     try {
-      await this.receiving?.verify(message.round, message.roots);
+      await this.receiving?.verify(message.round, message.roots, message.sourceRescanned);
       // What was verified must stay so: nothing may write into the images any more.
       await this.receiving?.engine.kill();
       if (this.state.phase !== 'receiving') return;

@@ -109,7 +109,7 @@ export class Receiving {
   }
 
   /** Proves that what was sent is applied, and, if the source asked for it, that it is in the files. @throws ProblemError */
-  async verify(round: number, theirs: readonly Uint8Array[]): Promise<void> {
+  async verify(round: number, theirs: readonly Uint8Array[], isSourceRescanned: boolean): Promise<void> {
     const { matches } = await this.compare(round, theirs);
     // The guest opens the images by their names.
     this.images.checkNames();
@@ -123,7 +123,8 @@ export class Receiving {
         },
       );
     }
-    this.verified.push('source-rescanned', 'sent-equals-applied');
+    if (isSourceRescanned) this.verified.push('source-rescanned');
+    this.verified.push('sent-equals-applied');
     if (!this.#options.hello.destinationReread) return;
     const differing = await this.engine.reread();
     const [first] = differing;

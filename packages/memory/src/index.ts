@@ -9,8 +9,28 @@ export { ImageMapping, type ComparedRun, type ImageMappingOptions } from './imag
 export { ImageReader, MINIMUM_RUN_PAGES, type DataRun } from './image-reader.ts';
 export { ImageSet, type OpenBlock } from './image-set.ts';
 export { ImageWriter, PUNCH_MINIMUM_PAGES } from './image-writer.ts';
-export { findMappings, processStartTime, type MappedFile, type Mapper, type Mappings } from './mappings.ts';
+export { findMappings, processStartTime, type Mapper, type Mappings } from './mappings.ts';
 export { MappedTracker } from './mapped-tracker.ts';
+export type { MappedFile } from './proc-maps.ts';
+export { ProcessLocks } from './process-locks.ts';
 export { ScanTracker } from './scan-tracker.ts';
 export { Shard, type ShardChunk, type ShardPiece } from './shard.ts';
-export type { DirtyTracker, PageRun } from './tracker.ts';
+export { clearSoftDirty, findAccessProblem, findSoftDirtyProblem } from './soft-dirty-clear.ts';
+export {
+  findFailedConditions,
+  findFailedSince,
+  HUGETLBFS_MAGIC,
+  TMPFS_MAGIC,
+  type ConditionsOptions,
+} from './soft-dirty-conditions.ts';
+export {
+  fileSystemTypeOf,
+  readSoftDirtyFacts,
+  type ImageFacts,
+  type MappingFacts,
+  type SoftDirtyFacts,
+  type WatchedImage,
+} from './soft-dirty-facts.ts';
+export { SoftDirtyTracker, type WatchedWriters } from './soft-dirty-tracker.ts';
+export type { DirtyTracker, PageRun, RoundScope, TrackedRound } from './tracker.ts';
+export { findWriters, type Writer, type Writers, type WritableRange } from './writers.ts';

@@ -21,11 +21,13 @@ import type { AttemptContext } from './attempt.ts';
 import { waitAtMost } from './failure.ts';
 import { Cancelled, ownershipFailure } from './migration-errors.ts';
 import type { Ownership } from './ownership.ts';
-import { Rounds } from './rounds.ts';
+import { Rounds, type FinalRound } from './rounds.ts';
 import type { Settings } from './settings.ts';
 import { scanWarnings, setUp, type Setup, type SetupPolicy } from './setup.ts';
 import { Statistics } from './statistics.ts';
 import { awaitRunning, offer, pause, within } from './switchover.ts';
+import { trackedGuest } from './tracked-guest.ts';
+import { Tracking } from './tracking.ts';
 
 /** The end of a migration. */
 export type Outcome = 'completed' | 'failed' | 'cancelled';
@@ -43,6 +45,7 @@ export class Migration {
   readonly phases: { readonly name: string; readonly ms: number }[] = [];
   readonly warnings: Warning[] = [];
   readonly verified: Proof[] = [];
+  readonly tracking: Tracking;
   readonly rounds: Rounds;
   readonly attempts: AttemptChain;
   readonly startedMs = performance.now();
@@ -80,10 +83,16 @@ export class Migration {
     this.#logger = context.logger;
     this.#guestIdentity = recovered?.guestIdentity;
     const { statistics } = this;
+    this.tracking = new Tracking({
+      requested: body.tracker,
+      logger: context.logger,
+      warn: (warning) => this.warnings.push(warning),
+    });
     this.rounds = new Rounds({
       body,
       settings,
       statistics,
+      tracking: this.tracking,
       logger: context.logger,
       onConfirmed: () => this.attempts.succeeded(),
     });
@@ -161,6 +170,7 @@ export class Migration {
       this.attempts.current ?? (await this.#timed('interrupted', () => this.attempts.next(setup)));
     const { ownership } = this.attempts.held;
     const facts = { ...setup, ...attempt };
+    await this.attempts.failure.race(this.tracking.startAttempt(trackedGuest(setup, ownership)));
     if (!this.rounds.hasBulk) await this.#phase('bulk', () => this.rounds.bulk(facts));
     await this.#phase('rounds', () => this.rounds.iterate(facts));
     await this.#phase('pausing', async () => {
@@ -171,9 +181,9 @@ export class Migration {
     await this.#phase('pre-switchover', () => this.#waitForContinue());
     // The operator's time in pre-switchover does not count.
     await within(this.settings.parameters['switchover-timeout'], this.attempts.failure, async () => {
-      const roots = await this.#phase('final-round', () => this.rounds.final(facts));
-      this.verified.push('source-rescanned');
-      await this.#phase('handover', () => this.#offer(ownership, roots));
+      const final = await this.#phase('final-round', () => this.rounds.final(facts));
+      if (final.isRescan) this.verified.push('source-rescanned');
+      await this.#phase('handover', () => this.#offer(ownership, final));
     });
     await this.#phase('committed', () => awaitRunning(ownership));
     this.runningMs = performance.now();
@@ -200,8 +210,10 @@ export class Migration {
     this.#setup = setup;
     this.statistics.totalBytes = setup.images.sizeBytes;
     this.warnings.push(...setup.warnings);
+    await this.tracking.prepare(setup.images.blocks.map(({ image }) => image));
     const attempt = await this.attempts.begin(setup);
-    if (attempt !== undefined) this.warnings.push(...scanWarnings(attempt.probe, setup));
+    if (attempt !== undefined && !this.tracking.mayOmitFinalScan)
+      this.warnings.push(...scanWarnings(attempt.probe, setup));
     this.setupMs = performance.now() - this.startedMs;
     return setup;
   }
@@ -215,8 +227,8 @@ export class Migration {
   }
 
   /** From here the handover decides; it ends in `committed`, or back in our hands. */
-  async #offer(ownership: Ownership, roots: readonly Uint8Array[]): Promise<void> {
-    await offer(ownership, { round: this.rounds.current, roots });
+  async #offer(ownership: Ownership, { roots, isRescan }: FinalRound): Promise<void> {
+    await offer(ownership, { round: this.rounds.current, roots, sourceRescanned: isRescan });
     this.rounds.noteRoots(this.rounds.current, roots, roots);
     this.verified.push('sent-equals-applied');
     if (this.settings.parameters['destination-reread']) this.verified.push('destination-reread');
@@ -247,6 +259,7 @@ export class Migration {
     this.#forgetRequest();
     const { ownership } = this;
     if (ownership === undefined) {
+      this.tracking.release();
       this.#setup?.images.close();
       return this.#settle(problem, isCancelled);
     }
@@ -302,6 +315,7 @@ export class Migration {
 
   /** Lets images, guard and an idle link go; the engine is ended before. */
   #release(): void {
+    this.tracking.release();
     this.#setup?.images.close();
     this.attempts.release();
   }

@@ -45,6 +45,8 @@ const RETRY_MS = 1000;
 export interface HandoverFacts {
   readonly round: number;
   readonly roots: readonly Uint8Array[];
+  /** Everything was scanned after the pause. */
+  readonly sourceRescanned: boolean;
 }
 
 export interface OwnershipOptions {
@@ -292,8 +294,8 @@ export class Ownership {
       this.#link?.send(message, epoch);
       return;
     }
-    const { round, roots } = this.#facts ?? { round: 0, roots: [] };
-    this.#link?.send({ ...message, round, roots: [...roots], sourceRescanned: true }, epoch);
+    const { round, roots, sourceRescanned } = this.#facts ?? { round: 0, roots: [], sourceRescanned: false };
+    this.#link?.send({ ...message, round, roots: [...roots], sourceRescanned }, epoch);
   }
 
   #report(report: Report): void {
