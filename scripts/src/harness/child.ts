@@ -1,5 +1,5 @@
 /**
- * A Node program as a child process, its output kept line by line. NODE_OPTIONS is emptied, because a test runner puts
+ * A program, mostly of Node, as a child process, its output kept line by line. NODE_OPTIONS is emptied, because a test runner puts
  * its own loaders there.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -57,15 +57,20 @@ export class Child {
     surroundings: Surroundings = {},
   ): Promise<Child> {
     const words = [...launcherOf(surroundings), process.execPath, program, ...args];
-    const [command = process.execPath, ...rest] = words;
+    return Child.startCommand(program, words, isDetached);
+  }
+
+  /** Any program, not only a Node one; `name` is for messages. */
+  static async startCommand(name: string, words: readonly string[], isDetached = false): Promise<Child> {
+    const [command = name, ...rest] = words;
     const child = spawn(command, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: isDetached,
       env: { ...process.env, NODE_OPTIONS: '' },
     });
     await once(child, 'spawn');
-    if (child.pid === undefined) throw new Error(`${program} was not started`);
-    return new Child(program, child, child.pid);
+    if (child.pid === undefined) throw new Error(`${name} was not started`);
+    return new Child(name, child, child.pid);
   }
 
   /** What `match` makes of the first line that it accepts, printed already or later. */
