@@ -32,6 +32,11 @@ const body400 = (detail: RegExp): Refusal => ({ status: 400, problem: 'invalid-b
 const unsupported = (detail: RegExp): Refusal => ({ status: 400, problem: 'unsupported-field', detail });
 const asUsual = (): Partial<IncomingRequest> => ({});
 const ONE_PAGE = 4096;
+const OUTSIDE_QMP_ROOT: Refusal = {
+  status: 403,
+  problem: 'monitor-outside-root',
+  detail: /^\/monitor is not below \/run$/,
+};
 
 /** POST /migrate, without an armed destination: refused before anybody is asked. */
 function migrate(name: string, change: (fixtures: Fixtures) => object, refusal: Refusal): Row {
@@ -111,9 +116,9 @@ export const rows: readonly Row[] = [
   migrate('no block', () => ({ blocks: [] }), body400(/blocks/)),
   migrate('TLS', () => ({ tls: true }), unsupported(/tls: TLS on the data port is not available yet/)),
   migrate(
-    'a QEMU guest',
-    () => ({ guest: { type: 'qemu', qmp: '/q' } }),
-    unsupported(/guest\.type: QEMU guests/),
+    'a monitor outside of its root',
+    () => ({ guest: { type: 'qemu', qmp: '/monitor' } }),
+    OUTSIDE_QMP_ROOT,
   ),
   migrate(
     'a final scan left out by the scan tracker',
@@ -207,9 +212,9 @@ export const rows: readonly Row[] = [
   incoming('no address', () => ({ listen: undefined }), body400(/listen: is required/)),
   incoming('a base of nobody', () => ({ base: true }), body400(/guest\.uuid: is required/)),
   incoming(
-    'a QEMU guest',
-    () => ({ guest: { type: 'qemu', qmp: '/q' } }),
-    unsupported(/guest\.type: QEMU guests/),
+    'a monitor outside of its root',
+    () => ({ guest: { type: 'qemu', qmp: '/monitor' } }),
+    OUTSIDE_QMP_ROOT,
   ),
   incoming('no such command', () => ({ guest: { type: 'process', command: 'other' } }), {
     status: 422,

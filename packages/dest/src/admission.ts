@@ -12,8 +12,8 @@ import {
   type HelloEpochs,
   type Session,
 } from '@pageferry/handover';
+import { incomingGuestFromIdentity } from '@pageferry/guest';
 import { problemOf } from '@pageferry/management';
-import type { ImageSet } from '@pageferry/memory';
 import {
   checkProof,
   helloProof,
@@ -24,12 +24,12 @@ import {
   type HelloStart,
   type TcpAddress,
 } from '@pageferry/protocol';
-import { endProcess, type EngineProcess } from '@pageferry/transport';
+import { endProcess, system, type EngineProcess } from '@pageferry/transport';
 import { checkGuest, checkToken } from './hello-check.ts';
-import { openDestinationImages } from './images.ts';
 import { journaledSession, type Armed, type IncomingContext } from './incoming-context.ts';
-import { IncomingSession, type IncomingAttempt, type SessionFacts } from './incoming-session.ts';
-import { Receiving } from './receiving.ts';
+import type { IncomingAttempt } from './incoming-attempt.ts';
+import { IncomingSession, type SessionFacts } from './incoming-session.ts';
+import { openAttempt, type AttemptPlan } from './open-attempt.ts';
 import { reject, type DestinationLink, type FromSource } from './session.ts';
 import type { SettledAnswer } from './settled-answers.ts';
 import { answerSettled, welcomeSettled } from './settled-link.ts';
@@ -69,9 +69,23 @@ export class Admission {
       endEngine: () => endProcess(journaled.engine),
     });
     await this.session.begin();
+    await this.#endOpened(this.session);
     await this.session.fail(
       new ProblemError('engine-died', 'the destination daemon was restarted', { peer: 'destination' }),
     );
+  }
+
+  /** A guest that was waiting for its state when the daemon was killed is not waited for any more. */
+  async #endOpened({ state: { phase } }: IncomingSession): Promise<void> {
+    const { opened, logger } = this.#options.context;
+    const identity = opened.find();
+    if (identity === undefined || (phase !== 'receiving' && phase !== 'aborted')) return;
+    try {
+      await incomingGuestFromIdentity(identity, system).close();
+      opened.forget();
+    } catch (error) {
+      logger.error({ err: error, identity }, 'a guest that was opened for a migration may be left');
+    }
   }
 
   /** A hello of a version that both speak. */
@@ -111,7 +125,7 @@ export class Admission {
       const facts = { sessionId, sessionKey: randomBytes(16), isResumable };
       const hasBase = armed.body.base;
       const process = this.#options.context.takeEngine();
-      const attempt = await this.#attempt(hello, armed, facts, hasBase, process);
+      const attempt = await this.#attempt({ hello, armed, facts, hasBase, process });
       const session = await this.#begin(hello.epoch, facts, armed, attempt);
       await session.attach(link, {
         type: 'welcome',
@@ -169,7 +183,13 @@ export class Admission {
       const process = context.takeEngine();
       try {
         await this.#enterEpoch(session, epochs, armed, process);
-        const attempt = await this.#attempt(hello, withoutCreate(armed), session.facts, true, process);
+        const attempt = await this.#attempt({
+          hello,
+          armed: withoutCreate(armed),
+          facts: session.facts,
+          hasBase: true,
+          process,
+        });
         if (session.isGivenUp || !session.receive(hello.epoch, attempt)) {
           await attempt.receiving.end();
           throw refused('not-armed', 'The attempt was given up meanwhile');
@@ -245,36 +265,15 @@ export class Admission {
     }
   }
 
-  async #openImages(armed: Armed, hello: HelloStart | HelloResume): Promise<ImageSet> {
-    const { hostBootId, policy } = this.#options.context;
-    const images = await openDestinationImages(armed.body.blocks, hello, hostBootId, policy);
-    if (this.#options.address() !== undefined) return images;
-    images.close();
-    throw refused('not-armed', 'The migration was given up meanwhile');
-  }
-
-  /** Opens the images and gives them to the engine; whatever fails ends the engine and closes them. */
-  async #attempt(
-    hello: HelloStart | HelloResume,
-    armed: Armed,
-    { sessionKey }: SessionFacts,
-    hasBase: boolean,
-    process: EngineProcess,
-  ): Promise<IncomingAttempt> {
-    let images: ImageSet | undefined;
-    try {
-      images = await this.#openImages(armed, hello);
-      const guest = armed.makeGuest();
-      const onFailure = (error: Error): void => {
+  async #attempt(plan: Omit<AttemptPlan, 'context' | 'isGivenUp' | 'failed'>): Promise<IncomingAttempt> {
+    return openAttempt({
+      ...plan,
+      context: this.#options.context,
+      isGivenUp: () => this.#options.address() === undefined,
+      failed: (receiving, error) => {
         if (this.session?.receiving === receiving) void this.session.fail(error);
-      };
-      const receiving: Receiving = new Receiving({ hello, images, sessionKey, hasBase, process, onFailure });
-      return { receiving, guest };
-    } catch (error) {
-      images?.close();
-      await process.kill();
-      throw error;
-    }
+      },
+    });
   }
 
   #armed(): Armed {
@@ -317,6 +316,6 @@ function goneBy({ facts, state }: IncomingSession): SettledAnswer {
 
 /** The file that the first attempt made is there now. */
 function withoutCreate(armed: Armed): Armed {
-  const blocks = armed.body.blocks.map((block) => ({ ...block, create: false }));
-  return { ...armed, body: { ...armed.body, blocks } };
+  const blocks = armed.body.blocks?.map((block) => ({ ...block, create: false }));
+  return { ...armed, body: { ...armed.body, ...(blocks === undefined ? {} : { blocks }) } };
 }

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { incomingGuest, type IncomingGuest } from '@pageferry/guest';
 import { recoverDestination, type DestinationRecord, type Journal, type Session } from '@pageferry/handover';
-import { problemError } from '@pageferry/management';
+import { monitorPath, problemError } from '@pageferry/management';
 import {
   CACHE_BYTES_MAX,
   formatTcpAddress,
@@ -27,6 +27,7 @@ import { checkImages, type ImagePolicy } from './images.ts';
 import { Incoming } from './incoming.ts';
 import type { Armed, IncomingContext } from './incoming-context.ts';
 import { ENGINE_ENTRY } from './page-engine.ts';
+import { OpenedGuest } from './opened-guest.ts';
 import { SettledAnswers } from './settled-answers.ts';
 import { destinationStatus, IDLE_STATUS, socketAddresses } from './status.ts';
 
@@ -35,6 +36,8 @@ export interface DaemonOptions {
   readonly journal: Journal<DestinationRecord>;
   readonly stateDirectory: string;
   readonly policy: ImagePolicy;
+  /** Directory that every monitor's socket must be in. */
+  readonly qmpRoot: string;
   readonly allowsPlainTcp: boolean;
   /** Commands that start guests, by name. */
   readonly guestCommands: Readonly<Record<string, readonly string[]>>;
@@ -44,6 +47,7 @@ export class DestinationDaemon {
   readonly #options: DaemonOptions;
   #incoming: Incoming | undefined;
   readonly #settled: SettledAnswers;
+  readonly #opened: OpenedGuest;
   readonly #spareEngine = new Spare({
     start: () => new EngineProcess(ENGINE_ENTRY),
     isAlive: (engine) => engine.isAlive,
@@ -57,6 +61,7 @@ export class DestinationDaemon {
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#settled = new SettledAnswers(join(options.stateDirectory, 'settled.json'));
+    this.#opened = new OpenedGuest(join(options.stateDirectory, 'opened-guest.json'));
   }
 
   /** Goes on where an earlier life stopped: what was prepared waits for its source, on the same address. */
@@ -162,19 +167,14 @@ export class DestinationDaemon {
 
   /** What a journal has of an armed migration: enough for its source to go on. */
   #armedAgain({ address, blocks, guest: spec }: Session): Armed | undefined {
-    const { guestCommands, stateDirectory } = this.#options;
     const body = incomingBody.safeParse({ listen: address, blocks, guest: spec });
     if (!body.success) return undefined;
     const { guest } = body.data;
-    return {
-      body: body.data,
-      makeGuest: () => incomingGuest(guest, guestCommands, stateDirectory, system),
-      warnings: [],
-    };
+    return { body: body.data, makeGuest: () => this.#makeGuest(guest), warnings: [] };
   }
 
   async #arm(body: IncomingBody): Promise<IncomingAnswer> {
-    const { guestCommands, stateDirectory, policy, allowsPlainTcp } = this.#options;
+    const { policy, allowsPlainTcp } = this.#options;
     const address = parseTcpAddress(body.listen);
     if (address === undefined) throw new ProblemError('invalid-body', `${body.listen} is not an address`);
     if (!isLoopbackHost(address.host) && !allowsPlainTcp) {
@@ -186,12 +186,11 @@ export class DestinationDaemon {
         },
       );
     }
-    const makeGuest = (): IncomingGuest => incomingGuest(body.guest, guestCommands, stateDirectory, system);
-    const reasons = await makeGuest().preflight();
-    if (reasons.length > 0) throw new ProblemError('guest-unavailable', reasons.join('; '));
-    // An engine that is just ending may still hold the lock of the very image that is asked for.
-    await this.#incoming?.session?.receiving?.end();
-    const warnings = await checkImages(body.blocks, policy);
+    // An engine that is just ending may still hold the lock of the very image that is asked for, a guest its monitor.
+    await this.#incoming?.session?.letGo();
+    const makeGuest = (): IncomingGuest => this.#makeGuest(body.guest);
+    const guestPid = await this.#inspect(makeGuest(), body);
+    const warnings = await checkImages(body.blocks ?? [], policy, guestPid);
     const ceilingBytes = body['xbzrle-cache-size'] ?? this.#cacheCeilingBytes;
     // Its source may not have heard yet what became of the last migration.
     this.#settled.remember(this.#options.journal.newest);
@@ -220,9 +219,30 @@ export class DestinationDaemon {
     };
   }
 
+  #makeGuest(spec: IncomingBody['guest']): IncomingGuest {
+    const { guestCommands, stateDirectory, qmpRoot } = this.#options;
+    const checked = spec.type === 'qemu' ? { ...spec, qmp: monitorPath(spec.qmp, qmpRoot) } : spec;
+    return incomingGuest(checked, guestCommands, stateDirectory, system);
+  }
+
+  /** Resolves with the pid of a guest that waits already. @throws ProblemError guest-unavailable, GuestError */
+  async #inspect(guest: IncomingGuest, { guest: spec }: IncomingBody): Promise<number | undefined> {
+    try {
+      const reasons = await guest.preflight();
+      if (reasons.length > 0)
+        throw new ProblemError('guest-unavailable', reasons.join('; '), { 'blocked-reasons': [...reasons] });
+      if (spec.type !== 'qemu' || spec.command !== undefined) return undefined;
+      const identity = await guest.open();
+      return identity !== null && 'pid' in identity ? identity.pid : undefined;
+    } finally {
+      await guest.close();
+    }
+  }
+
   #context(parameters: IncomingContext['parameters']): IncomingContext {
     const { logger, journal, policy } = this.#options;
     const settled = this.#settled;
+    const opened = this.#opened;
     const hostBootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
     return {
       logger,
@@ -230,6 +250,7 @@ export class DestinationDaemon {
       policy,
       hostBootId,
       parameters,
+      opened,
       settled,
       takeEngine: () => this.#spareEngine.take(),
     };

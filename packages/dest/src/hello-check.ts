@@ -1,6 +1,8 @@
 /** Whether a hello may begin the armed migration. Pure: what is wrong comes back as an error for the source's caller. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import {
+  differenceOfFacts,
+  offerFacts,
   PAGE_SIZE_BYTES,
   ProblemError,
   type HelloResume,
@@ -35,6 +37,16 @@ export function checkGuest(hello: HelloStart | HelloResume, body: IncomingBody):
       `the source has the guest ${hello.guestUuid ?? '(without a UUID)'}, the destination is armed for ${uuid}`,
     );
   }
+}
+
+/** Whether the guests are alike. @throws ProblemError hello-rejected */
+export function checkFacts(hello: HelloStart | HelloResume, facts: readonly string[]): void {
+  const difference = differenceOfFacts(hello.guestFacts ?? offerFacts([]), facts);
+  if (difference === undefined) return;
+  throw new ProblemError('hello-rejected', `The guests are not alike. ${difference}`, {
+    peer: 'destination',
+    hint: "Start the destination's guest with the machine, memory, devices and disks of the source's.",
+  });
 }
 
 function refused(detail: string): ProblemError {

@@ -5,6 +5,7 @@
  * we make is of the source's exact size; one that exists must have it; none is ever deleted.
  */
 import { lstatSync } from 'node:fs';
+import type { GuestBlock } from '@pageferry/guest';
 import { findMappings, ImageSet, lockImage, openImage, type Image } from '@pageferry/memory';
 import {
   ProblemError,
@@ -28,6 +29,7 @@ export interface ImagePolicy {
 export async function checkImages(
   blocks: readonly DestinationBlock[],
   policy: ImagePolicy,
+  guestPid?: number,
 ): Promise<Warning[]> {
   const warnings: Warning[] = [];
   for (const block of blocks) {
@@ -38,7 +40,7 @@ export async function checkImages(
     const image = openImage({ path: block.path, imageRoot: policy.imageRoot, writable: true });
     try {
       lockImage({ image, calls: system }).release();
-      warnings.push(...(await checkUnmapped(image, policy)));
+      warnings.push(...(await checkUnmapped(image, policy, guestPid)));
     } finally {
       image.close();
     }
@@ -54,7 +56,7 @@ export async function openDestinationImages(
   armed: readonly DestinationBlock[],
   hello: Pick<HelloStart | HelloResume, 'blocks' | 'imageIdentities'>,
   hostBootId: string,
-  { imageRoot, isStrict }: ImagePolicy,
+  { imageRoot, isStrict, guestPid }: ImagePolicy & { readonly guestPid?: number | undefined },
 ): Promise<ImageSet> {
   checkNames(armed, hello.blocks);
   const images = new ImageSet(system);
@@ -68,13 +70,29 @@ export async function openDestinationImages(
       // Whose file it is comes before the lock: on its own image the source holds it already.
       const theirs = hello.imageIdentities?.[index];
       const image = images.open(id, options, (opened) => checkOtherFile(opened, theirs, hostBootId));
-      await checkUnmapped(image, { imageRoot, isStrict });
+      await checkUnmapped(image, { imageRoot, isStrict }, guestPid);
     }
     return images;
   } catch (error) {
     images.close();
     throw error;
   }
+}
+
+/** A guest that knows its memory must have it in these very files. `null`: it does not. @throws ProblemError unknown-block */
+export function checkGuestBlocks({ blocks }: ImageSet, theirs: readonly GuestBlock[] | null): void {
+  if (theirs === null) return;
+  const received = named(
+    blocks.map(({ id, image }) => ({ id, path: image.path, sizeBytes: image.sizeBytes })),
+  );
+  const mapped = named(theirs);
+  if (JSON.stringify(received) === JSON.stringify(mapped)) return;
+  const detail = `The guest has ${mapped.join(', ') || 'no memory on shared files'}; pages are received for ${received.join(', ')}`;
+  throw new ProblemError('unknown-block', detail, { peer: 'destination' });
+}
+
+function named(blocks: readonly GuestBlock[]): string[] {
+  return blocks.map(({ id, path, sizeBytes }) => `${id} (${sizeBytes} bytes) in ${path}`).toSorted();
 }
 
 function checkAbsent(path: string): void {
@@ -109,9 +127,14 @@ function checkOtherFile(
     throw new ProblemError('same-image', `${image.path} is the source's own image`, { peer: 'destination' });
 }
 
-/** Writing under a running process would change its memory: nobody may map the image yet. */
-async function checkUnmapped(image: Image, policy: ImagePolicy): Promise<Warning[]> {
-  const { mappers, unreadableCount } = await findMappings(image);
+/** Writing under a running process would change its memory: nobody may map the image but the guest that waits. */
+async function checkUnmapped(
+  image: Image,
+  policy: ImagePolicy,
+  guestPid: number | undefined,
+): Promise<Warning[]> {
+  const { mappers: all, unreadableCount } = await findMappings(image);
+  const mappers = all.filter(({ pid }) => pid !== guestPid);
   if (mappers.length > 0) {
     const pids = mappers.map(({ pid }) => pid).join(', ');
     throw new ProblemError('image-mapped', `${image.path} is mapped by process ${pids}`, {

@@ -12,6 +12,7 @@ import { namedProcess, type EngineProcess } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import type { ImagePolicy } from './images.ts';
 import type { SessionFacts } from './incoming-session.ts';
+import type { OpenedGuest } from './opened-guest.ts';
 import type { SettledAnswers } from './settled-answers.ts';
 
 /** What POST /incoming armed, or what the journal has of it. */
@@ -29,14 +30,17 @@ export interface IncomingContext {
   /** An engine that is started and idle. */
   readonly takeEngine: () => EngineProcess;
   readonly hostBootId: string;
+  readonly opened: OpenedGuest;
   /** What became of the sessions before this one. */
   readonly settled: SettledAnswers;
   readonly parameters: IncomingParameters;
 }
 
 /** JSON has no undefined. */
-function journaledGuest({ guest: { uuid, ...guest } }: IncomingBody): Session['guest'] {
-  return uuid === undefined ? guest : { ...guest, uuid };
+function journaledGuest({ guest }: IncomingBody): Session['guest'] {
+  return Object.fromEntries(
+    Object.entries(guest).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+  );
 }
 
 /** What a restarted daemon needs to go on. */
@@ -50,7 +54,7 @@ export function journaledSession(
     sessionId: Buffer.from(sessionId).toString('hex'),
     sessionKey: Buffer.from(sessionKey).toString('hex'),
     address: formatTcpAddress(address ?? { host: '', port: 0 }),
-    blocks: armed.body.blocks.map(({ id, path }) => ({ id, path })),
+    blocks: (armed.body.blocks ?? []).map(({ id, path }) => ({ id, path })),
     guest: journaledGuest(armed.body),
     engine: enginePid === undefined ? null : namedProcess(enginePid),
     isResumable,

@@ -5,7 +5,6 @@
  * Rounds are compared and a handover is verified here, before anything is prepared. The newest proven link is the
  * one in use; what comes on an older one is ignored. After a restart there are no pages, only the handover.
  */
-import type { IncomingGuest } from '@pageferry/guest';
 import {
   enterEpoch,
   HandoverError,
@@ -20,6 +19,7 @@ import { problemOf, toWire } from '@pageferry/management';
 import {
   describeProblem,
   ProblemError,
+  type DeviceStateStatus,
   type IncomingParameters,
   type ProblemDetails,
   type WelcomeResolve,
@@ -28,6 +28,8 @@ import {
 } from '@pageferry/protocol';
 import { TransportError } from '@pageferry/transport';
 import type { Logger } from 'pino';
+import type { IncomingAttempt } from './incoming-attempt.ts';
+import type { OpenedGuest } from './opened-guest.ts';
 import { Ownership } from './ownership.ts';
 import type { Receiving } from './receiving.ts';
 import type { DestinationLink, FromSource } from './session.ts';
@@ -41,22 +43,20 @@ export interface SessionFacts {
   readonly isResumable: boolean;
 }
 
-/** What an attempt brings: its pages, and the guest that may be prepared from them. */
-export interface IncomingAttempt {
-  readonly receiving: Receiving;
-  readonly guest: IncomingGuest;
-}
-
 export interface IncomingSessionOptions {
   readonly facts: SessionFacts;
   readonly first: DestinationStep;
   /** Absent after a restart. */
   readonly attempt: IncomingAttempt | undefined;
   readonly journal: Journal<DestinationRecord>;
+  readonly opened: OpenedGuest;
   readonly endEngine: () => Promise<void>;
   readonly parameters: IncomingParameters;
   readonly logger: Logger;
 }
+
+/** In these a guest was prepared, and what becomes of it is open. */
+const OPEN_PHASES = new Set<DestinationState['phase']>(['preparing', 'prepared', 'starting', 'destroying']);
 
 export class IncomingSession {
   readonly facts: SessionFacts;
@@ -66,12 +66,11 @@ export class IncomingSession {
   isCancelled = false;
   readonly #ownership: Ownership;
   #attempt: IncomingAttempt | undefined;
-  #lastRound = -1;
-  #hasHandover = false;
   /** No other attempt is to follow, as far as anybody said. */
   #isFinal: boolean;
   /** The operator's word: no other attempt is taken. */
   #isGivenUp = false;
+  readonly #opened: OpenedGuest;
   readonly #parameters: IncomingParameters;
   readonly #logger: Logger;
 
@@ -80,11 +79,13 @@ export class IncomingSession {
     this.#attempt = options.attempt;
     // What was over before a restart may have been told as the end; a source that comes back all the same is taken.
     this.#isFinal = options.first.state.phase === 'aborted';
+    this.#opened = options.opened;
     this.#parameters = options.parameters;
     this.#logger = options.logger;
     this.#ownership = new Ownership({
       ...options,
       guest: () => this.#attempt?.guest,
+      deviceState: () => this.#attempt?.deviceState ?? null,
       onChange: (state) => this.#changed(state),
     });
   }
@@ -130,8 +131,6 @@ export class IncomingSession {
     const state = await enterEpoch((event) => this.#ownership.deliver(event), hello);
     if (state.phase !== 'receiving' || state.epoch !== hello.epoch) return false;
     this.#attempt = undefined;
-    this.#lastRound = -1;
-    this.#hasHandover = false;
     this.#isFinal = false;
     this.isCancelled = false;
     this.endedMs = undefined;
@@ -146,11 +145,20 @@ export class IncomingSession {
     return true;
   }
 
-  /** Ends link and engine, and lets the images go, so that another attempt can have them. */
+  /** Ends link and engine, and lets images and guest go, so that another attempt can have them. */
   async endAttempt(): Promise<void> {
     this.#ownership.link?.close();
     this.#ownership.link = undefined;
+    await this.letGo();
+  }
+
+  /** Ends the engine and lets the images go; the guest too, unless it is the handover's to start or to end. */
+  async letGo(): Promise<void> {
     await this.receiving?.end();
+    const { phase } = this.state;
+    if (OPEN_PHASES.has(phase)) return;
+    await this.#attempt?.guest.close();
+    if (phase !== 'receiving') this.#opened.forget();
   }
 
   /** Welcomes a link whose hello was proven; it is the one in use from here on. */
@@ -165,6 +173,23 @@ export class IncomingSession {
     // It may have ended while its hello was considered, before anybody listened to that.
     if (!link.isOpen)
       await this.lost(link, new TransportError({ code: 'LINK_LOST', reason: 'it was closed' }));
+  }
+
+  /** A piece of the guest's device state. */
+  deviceState(link: DestinationLink, payload: Uint8Array): void {
+    if (this.#ownership.link !== link) return;
+    try {
+      this.#attempt?.addDeviceState(payload);
+    } catch (error) {
+      void this.fail(error);
+    }
+  }
+
+  /** Bytes of device state that came, and how long they took to load. */
+  get deviceStateStatus(): DeviceStateStatus | undefined {
+    const bytes = this.#attempt?.deviceStateBytes ?? 0;
+    const { loadMs } = this.#ownership;
+    return bytes === 0 ? undefined : { bytes, ...(loadMs === undefined ? {} : { 'load-ms': loadMs }) };
   }
 
   /** A message of the source. */
@@ -252,7 +277,7 @@ export class IncomingSession {
     await this.fail(new ProblemError(name, 'The destination daemon is ending', { peer: 'destination' }));
     await this.#ownership.idle();
     this.#ownership.link?.close();
-    await this.receiving?.end();
+    await this.letGo();
   }
 
   /** What the source may not say now leaves the handover as it was and ends the link. */
@@ -266,47 +291,32 @@ export class IncomingSession {
     }
   }
 
-  /** Rounds ascend, have a root for each block, and end with the handover. */
-  async #isInOrder(round: number, roots: readonly Uint8Array[]): Promise<boolean> {
-    const { receiving } = this;
-    const isInOrder =
-      receiving !== undefined &&
-      !this.#hasHandover &&
-      round > this.#lastRound &&
-      roots.length === receiving.images.blocks.length;
-    this.#lastRound = round;
-    if (!isInOrder)
-      await this.fail(
-        new ProblemError('protocol-violation', `round ${round} was not to be ended now`, { peer: 'source' }),
-      );
-    return isInOrder;
-  }
-
   async #roundEnd(
     link: DestinationLink,
-    { round, roots: theirs }: Extract<FromSource, { type: 'round-end' }>,
+    { round, roots }: Extract<FromSource, { type: 'round-end' }>,
     epoch: number,
   ): Promise<void> {
-    if (!(await this.#isInOrder(round, theirs))) return;
-    const startMs = performance.now();
-    const answer = await this.receiving?.compare(round, theirs);
-    if (answer === undefined) return;
-    this.#logger.info({ round, matches: answer.matches }, 'round done');
-    const { matches } = answer;
-    const waitedMs = performance.now() - startMs;
-    link.send({ type: 'round-result', round, roots: [...answer.roots], matches, waitedMs }, epoch);
+    const attempt = this.#attempt;
+    if (attempt === undefined) return;
+    try {
+      const answer = await attempt.endRound(round, roots);
+      this.#logger.info({ round, matches: answer.matches }, 'round done');
+      link.send({ type: 'round-result', round, ...answer, roots: [...answer.roots] }, epoch);
+    } catch (error) {
+      if (this.#attempt === attempt) await this.fail(error);
+    }
   }
 
-  async #handover(message: Extract<FromSource, { type: 'handover' }>, epoch: number): Promise<void> {
-    if (!(await this.#isInOrder(message.round, message.roots))) return;
-    this.#hasHandover = true;
+  async #handover(
+    { round, roots, deviceState, runState, sourceRescanned }: Extract<FromSource, { type: 'handover' }>,
+    epoch: number,
+  ): Promise<void> {
     const attempt = this.#attempt;
+    if (attempt === undefined) return;
     try {
-      await this.receiving?.verify(message.round, message.roots, message.sourceRescanned);
-      // What was verified must stay so: nothing may write into the images any more.
-      await this.receiving?.engine.kill();
-      if (this.state.phase !== 'receiving') return;
-      await this.#ownership.deliver({ type: 'handover-verified', epoch, runState: message.runState });
+      await attempt.verify({ round, roots, isRescanned: sourceRescanned }, deviceState);
+      if (this.state.phase === 'receiving')
+        await this.#ownership.deliver({ type: 'handover-verified', epoch, runState });
     } catch (error) {
       if (this.#attempt === attempt) await this.fail(error);
     }
@@ -316,7 +326,7 @@ export class IncomingSession {
     switch (state.phase) {
       case 'running':
         this.endedMs ??= performance.now();
-        void this.receiving?.end();
+        void this.letGo();
         break;
       case 'aborted':
       case 'refused':
@@ -324,7 +334,7 @@ export class IncomingSession {
         this.problem ??= describeProblem(this.isCancelled ? 'cancelled' : 'guest-failed', state.reason, {
           peer: 'destination',
         });
-        void this.receiving?.end();
+        void this.letGo();
         break;
       default:
         break;

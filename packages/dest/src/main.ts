@@ -23,6 +23,7 @@ await runDaemon({
       logger,
       journal,
       stateDirectory: values['state-dir'],
+      qmpRoot: values['qmp-root'],
       policy: { imageRoot: values['image-root'], isStrict: values['strict-mappings'] },
       allowsPlainTcp: values['allow-plain-tcp'],
       guestCommands: values['guest-commands'],

@@ -5,7 +5,12 @@
  * It outlives connections and the daemon: what was prepared waits for the source's commit or abort, whoever
  * connects; after a restart it is made from the journal alone.
  */
-import { incomingGuestFromIdentity, type IncomingGuest, type ResumeOrder } from '@pageferry/guest';
+import {
+  incomingGuestFromIdentity,
+  type DeviceState,
+  type IncomingGuest,
+  type ResumeOrder,
+} from '@pageferry/guest';
 import {
   destinationExecutor,
   type DestinationEvent,
@@ -18,6 +23,7 @@ import {
 } from '@pageferry/handover';
 import { system } from '@pageferry/transport';
 import type { Logger } from 'pino';
+import type { OpenedGuest } from './opened-guest.ts';
 import type { DestinationLink } from './session.ts';
 
 /** How long after trouble (a guest that does not start or die) it is tried again. */
@@ -28,6 +34,10 @@ export interface OwnershipOptions {
   readonly journal: DestinationPorts['journal'];
   /** The guest that is not prepared yet; absent after a restart, when identities are all there is. */
   readonly guest: () => IncomingGuest | undefined;
+  /** What it loads; null where it has none. */
+  readonly deviceState: () => DeviceState | null;
+  /** Of a guest that was opened and never prepared. */
+  readonly opened: OpenedGuest;
   readonly endEngine: () => Promise<void>;
   readonly logger: Logger;
   /** Every change. */
@@ -39,6 +49,8 @@ export class Ownership {
   readonly #executor: DestinationExecutor;
   /** What is odd about a guest that runs, for the status. */
   note: string | null = null;
+  /** How long the guest took to load, milliseconds. */
+  loadMs: number | undefined;
   link: DestinationLink | undefined;
 
   constructor(options: OwnershipOptions) {
@@ -80,18 +92,28 @@ export class Ownership {
     const guest = this.#options.guest();
     if (guest === undefined)
       throw new Error('a guest can only be prepared by the daemon that was armed for it');
-    return { ...(await guest.prepare(null)) };
+    const startMs = performance.now();
+    const identity = await guest.prepare(this.#options.deviceState());
+    this.loadMs = performance.now() - startMs;
+    return { ...identity };
   }
 
   async #start(identity: GuestIdentity, order: ResumeOrder): ReturnType<DestinationPorts['guest']['start']> {
-    const outcome = await incomingGuestFromIdentity(identity, system).resume(order);
+    const outcome = await this.#named(identity).resume(order);
     if (outcome.outcome === 'running') this.note = outcome.note;
     return outcome;
   }
 
   async #destroy(identity: GuestIdentity | null): Promise<void> {
-    if (identity !== null) await incomingGuestFromIdentity(identity, system).destroy();
-    else await this.#options.guest()?.destroy();
+    const opened = identity ?? this.#options.opened.find();
+    const guest = opened === undefined ? this.#options.guest() : this.#named(opened);
+    await guest?.destroy();
+    this.#options.opened.forget();
+  }
+
+  /** The guest of this attempt; after a restart its identity is all there is. */
+  #named(identity: unknown): IncomingGuest {
+    return this.#options.guest() ?? incomingGuestFromIdentity(identity, system);
   }
 
   #report(report: Report): void {

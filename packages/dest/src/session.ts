@@ -29,6 +29,8 @@ export type DestinationLink = ControlLink<
 export interface SessionHandler {
   /** A hello of a version that both speak. The link is accepted or rejected by it. */
   hello(link: DestinationLink, hello: Hello, epoch: number, version: number): void;
+  /** A piece of device state after an accepted hello, valid until the return. */
+  deviceState(link: DestinationLink, payload: Uint8Array, epoch: number): void;
   /** Messages after an accepted hello. */
   message(link: DestinationLink, message: FromSource, epoch: number): void;
   /** The end of a link, before hello or after. */
@@ -66,6 +68,7 @@ export function takeControl(arrival: Arrival, helloTimeoutMs: number, handler: S
         hasHello = true;
         handler.hello(link, message, epoch, version ?? 0);
       },
+      deviceState: (payload, epoch) => handler.deviceState(link, payload, epoch),
       lost: (error) => {
         clearTimeout(timer);
         handler.lost(link, error);

@@ -37,6 +37,7 @@ export function destinationStatus(incoming: Incoming, nowMs: number): MigrationS
   const totalMs = (incoming.endedMs ?? nowMs) - startedMs;
   const engine = receiving?.engine.pid;
   const note = incoming.session?.note;
+  const deviceState = incoming.session?.deviceStateStatus;
   const warnings = [
     ...(armed?.warnings ?? []),
     ...(note === null || note === undefined ? [] : [{ name: 'guest', detail: note }]),
@@ -60,6 +61,7 @@ export function destinationStatus(incoming: Incoming, nowMs: number): MigrationS
       ...(state === undefined ? {} : { epoch: state.epoch }),
       ...(receiving?.counters === undefined ? {} : { verification: verification(receiving.counters) }),
       guest: guestStatus(incoming),
+      ...(deviceState === undefined ? {} : { 'device-state': deviceState }),
       image: imageState(incoming),
       ...(engine === undefined ? {} : { engine: { pid: engine, 'rss-anon': receiving?.rssAnonBytes ?? 0 } }),
       warnings,
@@ -146,8 +148,7 @@ function imageState(incoming: Incoming): 'untouched' | 'partial' | 'complete' {
 function guestStatus(incoming: Incoming): GuestStatus {
   const { state } = incoming;
   const identity = state !== undefined && 'guest' in state ? state.guest : null;
-  const type =
-    identity?.['type'] === 'process' || incoming.armed?.body.guest.type === 'process' ? 'process' : 'none';
+  const type = guestTypeOf(identity?.['type'] ?? incoming.armed?.body.guest.type);
   const pid = identity?.['pid'];
   const common = { type, ...(typeof pid === 'number' ? { pid } : {}) } as const;
   switch (state?.phase) {
@@ -159,4 +160,9 @@ function guestStatus(incoming: Incoming): GuestStatus {
     default:
       return { ...common, state: 'absent' };
   }
+}
+
+/** Of a journal's identity, which is anything. */
+function guestTypeOf(type: unknown): GuestStatus['type'] {
+  return type === 'process' || type === 'qemu' ? type : 'none';
 }

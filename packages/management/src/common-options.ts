@@ -32,6 +32,11 @@ export function commonOptions(side: Side) {
       unit: 'path',
       description: 'Directory that every memory image must be in, links resolved',
     }),
+    'qmp-root': option(absolutePath.default('/run'), {
+      form: 'text',
+      unit: 'path',
+      description: 'Directory that the monitor (QMP socket) of every QEMU guest must be in, links resolved',
+    }),
     'strict-mappings': option(z.boolean().default(false), {
       form: 'flag',
       unit: 'flag',

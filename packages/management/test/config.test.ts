@@ -48,6 +48,9 @@ Options:
   --image-root <path>
       Directory that every memory image must be in, links resolved
       default /dev/shm, environment PAGEFERRY_IMAGE_ROOT
+  --qmp-root <path>
+      Directory that the monitor (QMP socket) of every QEMU guest must be in, links resolved
+      default /run, environment PAGEFERRY_QMP_ROOT
   --strict-mappings
       Refuse where /proc does not show who maps an image, instead of warning
       default false, environment PAGEFERRY_STRICT_MAPPINGS

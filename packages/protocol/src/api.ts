@@ -17,6 +17,8 @@ import { socketAddress, warning } from './status.ts';
 import { parseTcpAddress } from './tcp-address.ts';
 
 const PATH_MAX_BYTES = 4095;
+/** sun_path has 108 bytes, the last of them zero. */
+const SOCKET_PATH_MAX_BYTES = 107;
 
 const blockId = z
   .string()
@@ -71,9 +73,23 @@ const uuid = z.guid().optional();
 
 const guestNone = z.strictObject({ type: z.literal('none'), uuid });
 
-/** A guest at the source: nobody, or a running process whose memory the image is. */
+/** A QEMU's monitor (QMP): a UNIX socket below --qmp-root that no other client is connected to. */
+const qmp = z
+  .string()
+  .regex(/^\/[^\0]*$/, { error: 'must be an absolute path' })
+  .max(SOCKET_PATH_MAX_BYTES, { error: `must be at most ${SOCKET_PATH_MAX_BYTES} bytes` });
+const command = z.string().regex(/^[a-zA-Z0-9._-]{1,64}$/);
+
+/** A guest at the source: nobody, a running process whose memory the image is, or a QEMU. */
 export const sourceGuest = z.discriminatedUnion('type', [
   guestNone,
+  z.strictObject({
+    type: z.literal('qemu'),
+    qmp,
+    /** What becomes of the source's QEMU, paused, once its guest runs at the destination. */
+    'on-complete': z.enum(['leave', 'quit']).default('leave'),
+    uuid,
+  }),
   z.strictObject({
     type: z.literal('process'),
     pid: z
@@ -85,10 +101,14 @@ export const sourceGuest = z.discriminatedUnion('type', [
 ]);
 export type SourceGuest = z.output<typeof sourceGuest>;
 
-/** A guest at the destination: nobody, or a command's name in the daemon's configuration (never a command line). */
+/**
+ * A guest at the destination: nobody, or what a command of the daemon's configuration starts (its name, never a command
+ * line). Without a command, the QEMU was started by the operator with `-incoming defer`, and is good for one attempt.
+ */
 export const destinationGuest = z.discriminatedUnion('type', [
   guestNone,
-  z.strictObject({ type: z.literal('process'), command: z.string().regex(/^[a-zA-Z0-9._-]{1,64}$/), uuid }),
+  z.strictObject({ type: z.literal('process'), command, uuid }),
+  z.strictObject({ type: z.literal('qemu'), qmp, command: command.optional(), uuid }),
 ]);
 export type DestinationGuest = z.output<typeof destinationGuest>;
 
@@ -113,16 +133,32 @@ export type Tracker = z.output<typeof tracker>;
 export const incomingBody = z
   .strictObject({
     listen,
-    blocks: destinationBlocks,
+    /** Without them, those of the QEMU on shared files. */
+    blocks: destinationBlocks.optional(),
     'xbzrle-cache-size': cacheSizeBytes.optional(),
     guest: destinationGuest.default({ type: 'none' }),
     /** The images hold an older copy of this very guest (a UUID is needed): only differences travel. */
     base: z.boolean().default(false),
     parameters: incomingParameters.prefault({}),
   })
-  .superRefine(checkBase);
+  .superRefine(checkBase)
+  .superRefine(checkBlocks);
+
+/** Only a QEMU says itself what its memory is. */
+function checkBlocks(
+  { guest, blocks }: { guest: { readonly type: string }; blocks?: readonly unknown[] | undefined },
+  context: z.RefinementCtx,
+): void {
+  if (blocks === undefined && guest.type !== 'qemu')
+    context.addIssue({ code: 'custom', path: ['blocks'], message: 'is required for this type of guest' });
+}
+
 function checkBase(
-  { base, guest, blocks }: { base: boolean; guest: DestinationGuest; blocks: readonly DestinationBlock[] },
+  {
+    base,
+    guest,
+    blocks = [],
+  }: { base: boolean; guest: DestinationGuest; blocks?: readonly DestinationBlock[] | undefined },
   context: z.RefinementCtx,
 ): void {
   if (!base) return;
@@ -147,15 +183,18 @@ export const incomingAnswer = z.object({
 export type IncomingAnswer = z.output<typeof incomingAnswer>;
 
 /** POST /migrate. */
-export const migrateBody = z.strictObject({
-  uri,
-  token: z.string().min(1).max(TOKEN_MAX_CHARACTERS),
-  blocks: sourceBlocks,
-  guest: sourceGuest.default({ type: 'none' }),
-  capabilities: migrationCapabilities.prefault({}),
-  parameters: givenParameters.prefault({}),
-  tracker: tracker.default({ type: 'scan' }),
-});
+export const migrateBody = z
+  .strictObject({
+    uri,
+    token: z.string().min(1).max(TOKEN_MAX_CHARACTERS),
+    /** Without them, those of the QEMU on shared files. */
+    blocks: sourceBlocks.optional(),
+    guest: sourceGuest.default({ type: 'none' }),
+    capabilities: migrationCapabilities.prefault({}),
+    parameters: givenParameters.prefault({}),
+    tracker: tracker.default({ type: 'scan' }),
+  })
+  .superRefine(checkBlocks);
 export type MigrateBody = z.output<typeof migrateBody>;
 
 /** 202: hello was accepted. `parameters` are the effective ones. */

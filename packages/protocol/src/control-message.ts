@@ -14,6 +14,7 @@ import {
   DEVICE_STATE_MAX_BYTES,
   DIGEST_SECRET_SIZE_BYTES,
   DIGEST_SIZE_BYTES,
+  GUEST_FACTS_MAX,
   LONG_TEXT_MAX_CHARACTERS,
   PAGE_SIZE_BYTES,
   PROOF_SIZE_BYTES,
@@ -100,6 +101,8 @@ const helloBase = {
 const attempt = {
   guestType: z.enum(['none', 'process', 'qemu']),
   guestUuid: z.guid().optional(),
+  /** What must be the same about the guest at the destination; absent where nothing is compared. */
+  guestFacts: z.object({ lines: z.array(shortText).max(GUEST_FACTS_MAX), sha256: binary(32) }).optional(),
   /** Not a literal: a destination that knows another size answers with a reason. */
   pageSize: z
     .int()

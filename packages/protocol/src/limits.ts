@@ -94,3 +94,7 @@ export const TOKEN_MAX_CHARACTERS = 128;
 /** Characters of the short (type, title, phase) and the long (detail, hint, reason) texts of a message. */
 export const SHORT_TEXT_MAX_CHARACTERS = 256;
 export const LONG_TEXT_MAX_CHARACTERS = 4096;
+
+/** Facts about the guest in hello, and their bytes (UTF-8) altogether: with the rest of a hello they stay below 16 KiB. */
+export const GUEST_FACTS_MAX = 128;
+export const GUEST_FACTS_MAX_BYTES = 6 * KIB;

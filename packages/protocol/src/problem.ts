@@ -94,6 +94,11 @@ export const problems = {
   'journal-failed': { status: 500, title: 'The journal cannot be written', retryable: false },
 
   'guest-unavailable': { status: 422, title: 'The guest cannot be controlled', retryable: false },
+  'monitor-outside-root': {
+    status: 403,
+    title: "The QEMU's monitor is outside the monitors' root",
+    retryable: false,
+  },
   'guest-command-unknown': {
     status: 422,
     title: 'The configuration has no such guest command',
@@ -127,12 +132,17 @@ export const problemDetails = z.object({
   errors: z.array(bodyError).optional(),
   /** The migration that the problem is about, for migration-running. */
   'migration-id': z.string().optional(),
+  /** Why the guest cannot be migrated, for guest-unavailable; as in QMP's MigrationInfo. */
+  'blocked-reasons': z.array(z.string()).optional(),
 });
 export type ProblemDetails = z.output<typeof problemDetails>;
 
 /** What may accompany a name and a detail. `retryable` overrides the table. */
 export type ProblemExtras = Partial<
-  Pick<ProblemDetails, 'phase' | 'peer' | 'retryable' | 'hint' | 'errors' | 'migration-id'>
+  Pick<
+    ProblemDetails,
+    'phase' | 'peer' | 'retryable' | 'hint' | 'errors' | 'migration-id' | 'blocked-reasons'
+  >
 >;
 
 export function problemType(name: ProblemName): string {

@@ -39,6 +39,8 @@ export const phase = z.enum([
   'interrupted',
   'pausing',
   'pre-switchover',
+  /** Source: the paused guest's device state is being saved. */
+  'device-state',
   'final-round',
   'handover',
   /** Destination: the roots were right, the guest is being made ready. */
@@ -74,6 +76,7 @@ export const phaseStatus: Readonly<Record<Phase, StatusWord>> = {
   interrupted: 'active',
   pausing: 'active',
   'pre-switchover': 'pre-switchover',
+  'device-state': 'device',
   'final-round': 'device',
   handover: 'device',
   preparing: 'device',
@@ -231,11 +234,19 @@ export type PredictedDowntime = z.output<typeof predictedDowntime>;
 
 /** The guest as this side sees it. `paused-before`: somebody else had paused it, and it stays so. */
 export const guestStatus = z.object({
-  type: z.enum(['none', 'process']),
+  type: z.enum(['none', 'process', 'qemu']),
   state: z.enum(['absent', 'running', 'pausing', 'paused', 'paused-before', 'stopped', 'ended', 'unknown']),
   pid: z.int().optional(),
 });
 export type GuestStatus = z.output<typeof guestStatus>;
+
+/** What the guest is besides its RAM blocks. Source: saved in the pause. Destination: received, and loaded in the pause. */
+export const deviceStateStatus = z.object({
+  bytes: count,
+  'save-ms': milliseconds.optional(),
+  'load-ms': milliseconds.optional(),
+});
+export type DeviceStateStatus = z.output<typeof deviceStateStatus>;
 
 export const pageferryStatus = z.object({
   side: z.enum(['source', 'destination']),
@@ -259,6 +270,7 @@ export const pageferryStatus = z.object({
   /** Source only. */
   tracker: trackerStatus.optional(),
   guest: guestStatus.optional(),
+  'device-state': deviceStateStatus.optional(),
   /** The destination's images: nothing written, something written, all of memory. */
   image: z.enum(['untouched', 'partial', 'complete']).optional(),
   engine: z.object({ pid: z.int(), 'rss-anon': count.optional() }).optional(),

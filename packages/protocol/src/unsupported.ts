@@ -30,7 +30,6 @@ const unsupportedValues: readonly UnsupportedValue[] = [
     matches: (value) => value === true,
     message: 'auto-converge is not available yet',
   },
-  { field: 'type', matches: (value) => value === 'qemu', message: 'QEMU guests are not supported yet' },
 ];
 
 /**

@@ -44,6 +44,11 @@ await t.test('defaults are filled in', async (t) => {
   t.match(parseBody(incomingBody, { ...INCOMING, guest: { type: 'process', command: 'workload' } }), {
     guest: { command: 'workload' },
   });
+  // A QEMU says itself what its memory is.
+  const { blocks: _blocks, ...rest } = MIGRATE;
+  t.match(parseBody(migrateBody, { ...rest, guest: { type: 'qemu', qmp: '/run/a.qmp' } }), {
+    guest: { 'on-complete': 'leave' },
+  });
 });
 
 type Wrong = readonly [what: string, body: unknown, name: string, paths: readonly string[], message?: RegExp];
@@ -51,7 +56,8 @@ type Wrong = readonly [what: string, body: unknown, name: string, paths: readonl
 const wrongMigrate: readonly Wrong[] = [
   ['nothing', undefined, 'invalid-body', [''], /a JSON body is needed/],
   ['not an object', [], 'invalid-body', ['']],
-  ['empty', {}, 'invalid-body', ['uri', 'token', 'blocks'], /^uri: is required; token: is required/],
+  ['empty', {}, 'invalid-body', ['uri', 'token'], /^uri: is required; token: is required/],
+  ['blocks left out', { ...MIGRATE, blocks: undefined }, 'invalid-body', ['blocks'], /is required/],
   ['uri without port', { ...MIGRATE, uri: 'tcp:127.0.0.1' }, 'invalid-body', ['uri'], /tcp:HOST:PORT/],
   ['uri with port 0', { ...MIGRATE, uri: 'tcp:127.0.0.1:0' }, 'invalid-body', ['uri']],
   ['no blocks', { ...MIGRATE, blocks: [] }, 'invalid-body', ['blocks']],
@@ -91,12 +97,13 @@ const wrongMigrate: readonly Wrong[] = [
     'invalid-body',
     ['parameters.max-rounds'],
   ],
+  ['QEMU without a monitor', { ...MIGRATE, guest: { type: 'qemu' } }, 'invalid-body', ['guest.qmp']],
   [
-    'QEMU guest',
-    { ...MIGRATE, guest: { type: 'qemu', qmp: '/q' } },
-    'unsupported-field',
-    ['guest.type'],
-    /QEMU/,
+    'monitor with a long path',
+    { ...MIGRATE, guest: { type: 'qemu', qmp: `/${'q'.repeat(107)}` } },
+    'invalid-body',
+    ['guest.qmp'],
+    /at most 107 bytes/,
   ],
   ['no such tracker', { ...MIGRATE, tracker: { type: 'log' } }, 'invalid-body', ['tracker.type']],
   [
@@ -152,7 +159,8 @@ const wrongIncoming: readonly Wrong[] = [
     'invalid-body',
     ['parameters.max-bandwidth'],
   ],
-  ['QEMU guest', { ...INCOMING, guest: { type: 'qemu' } }, 'unsupported-field', ['guest.type']],
+  ['QEMU without a monitor', { ...INCOMING, guest: { type: 'qemu' } }, 'invalid-body', ['guest.qmp']],
+  ['blocks left out', { ...INCOMING, blocks: undefined }, 'invalid-body', ['blocks'], /is required/],
 ];
 
 const UUID = { 'migration-id': '01020304-0506-4708-890a-0b0c0d0e0f10' };

@@ -5,6 +5,7 @@ import type { Session } from '@pageferry/handover';
 import {
   DIGEST_SECRET_SIZE_BYTES,
   formatTcpAddress,
+  offerFacts,
   PAGE_SIZE_BYTES,
   type HelloStart,
 } from '@pageferry/protocol';
@@ -15,11 +16,15 @@ import type { SessionKey } from './session.ts';
 import type { Setup } from './setup.ts';
 
 /** What every hello with pages behind it says, with a secret of its own. */
-export function attemptHello({ body, settings: { parameters }, images }: Setup): AttemptHello {
+export function attemptHello(setup: Setup): AttemptHello {
+  const { body, guestFacts, images } = setup;
+  const { parameters } = setup.settings;
+  const facts = offerFacts(guestFacts);
   const hostBootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
   return {
     guestType: body.guest.type,
     ...(body.guest.uuid === undefined ? {} : { guestUuid: body.guest.uuid }),
+    ...(guestFacts.length === 0 ? {} : { guestFacts: { lines: [...facts.lines], sha256: facts.sha256 } }),
     pageSize: PAGE_SIZE_BYTES,
     blocks: images.blocks.map(({ id, image }) => ({ id, sizeBytes: image.sizeBytes })),
     streamCount: parameters['multifd-channels'],
@@ -34,6 +39,7 @@ type AttemptHello = Pick<
   HelloStart,
   | 'guestType'
   | 'guestUuid'
+  | 'guestFacts'
   | 'pageSize'
   | 'blocks'
   | 'streamCount'

@@ -54,6 +54,7 @@ export interface DaemonOptions {
   readonly journalPath: string;
   readonly stateDirectory: string;
   readonly imageRoot: string;
+  readonly qmpRoot: string;
   readonly isStrict: boolean;
   readonly allowsPlainTcp: boolean;
 }

@@ -9,10 +9,14 @@ export function guestPorts(guest: Guest): SourcePorts['guest'] {
   };
 }
 
-/** `gone`: the guest has ended by itself, there is nothing to resume. */
+/**
+ * `gone`: the guest has ended by itself, there is nothing to resume. What it is controlled by is let go, since nothing
+ * may follow.
+ */
 export async function resumeGuest(guest: Guest): Promise<'resumed' | 'gone'> {
   try {
     await guest.resume();
+    await guest.close();
     return 'resumed';
   } catch (error) {
     if (error instanceof GuestError && ['ended', 'recycled', 'no-such-process'].includes(error.fault.code))

@@ -25,6 +25,7 @@ await runDaemon({
       journalPath,
       stateDirectory: values['state-dir'],
       imageRoot: values['image-root'],
+      qmpRoot: values['qmp-root'],
       isStrict: values['strict-mappings'],
       allowsPlainTcp: values['allow-plain-tcp'],
     });

@@ -5,10 +5,14 @@
  * Until the commit any failure leaves the guest running here; after it only the destination's word ends the
  * migration (ownership.ts). Everything that can end it early goes through `fail`.
  */
+import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
+import type { DeviceState, GuestIdentity } from '@pageferry/guest';
 import { problemError, problemOf } from '@pageferry/management';
 import {
+  DEVICE_STATE_MAX_BYTES,
   ProblemError,
+  type DeviceStateStatus,
   type MigrateBody,
   type Phase,
   type ProblemDetails,
@@ -20,8 +24,8 @@ import { AttemptChain, type Recovered } from './attempt-chain.ts';
 import type { AttemptContext } from './attempt.ts';
 import { waitAtMost } from './failure.ts';
 import { Cancelled, ownershipFailure } from './migration-errors.ts';
-import type { Ownership } from './ownership.ts';
-import { Rounds, type FinalRound } from './rounds.ts';
+import type { HandoverFacts, Ownership } from './ownership.ts';
+import { Rounds, type RoundsSetup } from './rounds.ts';
 import type { Settings } from './settings.ts';
 import { scanWarnings, setUp, type Setup, type SetupPolicy } from './setup.ts';
 import { Statistics } from './statistics.ts';
@@ -56,6 +60,7 @@ export class Migration {
   endedMs: number | undefined;
   pausedMs: number | undefined;
   runningMs: number | undefined;
+  deviceState: DeviceStateStatus | undefined;
 
   readonly #context: MigrationContext;
   readonly #logger: Logger;
@@ -125,7 +130,7 @@ export class Migration {
     return this.attempts.current?.engine.pid;
   }
 
-  get guestIdentity(): { readonly type: string; readonly pid?: number } {
+  get guestIdentity(): { readonly type: GuestIdentity['type']; readonly pid?: number } {
     return this.#setup?.guest.identity() ?? { type: this.body.guest.type };
   }
 
@@ -181,12 +186,14 @@ export class Migration {
     await this.#phase('pre-switchover', () => this.#waitForContinue());
     // The operator's time in pre-switchover does not count.
     await within(this.settings.parameters['switchover-timeout'], this.attempts.failure, async () => {
-      const final = await this.#phase('final-round', () => this.rounds.final(facts));
-      if (final.isRescan) this.verified.push('source-rescanned');
-      await this.#phase('handover', () => this.#offer(ownership, final));
+      const state = await this.#phase('device-state', () => this.#saveDeviceState(setup));
+      const offered = await this.#phase('final-round', () => this.#finalRound(facts, state));
+      if (offered.sourceRescanned) this.verified.push('source-rescanned');
+      await this.#phase('handover', () => this.#offer(ownership, offered));
     });
     await this.#phase('committed', () => awaitRunning(ownership));
     this.runningMs = performance.now();
+    await this.#leave(setup);
     return await this.#end('completed');
   }
 
@@ -209,6 +216,7 @@ export class Migration {
     const setup = await setUp(id, body, settings, this.#context, this.#guestIdentity);
     this.#setup = setup;
     this.statistics.totalBytes = setup.images.sizeBytes;
+    this.rounds.blockIds = setup.images.blocks.map((block) => block.id);
     this.warnings.push(...setup.warnings);
     await this.tracking.prepare(setup.images.blocks.map(({ image }) => image));
     const attempt = await this.attempts.begin(setup);
@@ -226,10 +234,47 @@ export class Migration {
     this.#continue = undefined;
   }
 
+  /** Before the final round, because saving may write RAM. */
+  async #saveDeviceState({ guest }: Setup): Promise<DeviceState | null> {
+    const startMs = performance.now();
+    const state = await guest.saveDeviceState(DEVICE_STATE_MAX_BYTES);
+    if (state === null) return null;
+    const saveMs = performance.now() - startMs;
+    this.statistics.deviceStateMs = saveMs * 2;
+    this.deviceState = { bytes: state.bytes.length, 'save-ms': saveMs };
+    return state;
+  }
+
+  /** What is left of the memory, while the device state travels on the control connection. */
+  async #finalRound(
+    facts: RoundsSetup & { readonly epoch: number },
+    state: DeviceState | null,
+  ): Promise<HandoverFacts> {
+    const sending = state === null ? undefined : facts.link.sendDeviceState(state.bytes, facts.epoch);
+    const { roots, isRescan: sourceRescanned } = await this.rounds.final(facts);
+    await sending;
+    const final = { round: this.rounds.current, roots, sourceRescanned };
+    if (state === null) return { ...final, deviceState: undefined };
+    const sha256 = Uint8Array.from(createHash('sha256').update(state.bytes).digest());
+    return { ...final, deviceState: { sizeBytes: state.bytes.length, sha256 } };
+  }
+
+  /** The guest runs at the destination: what is left of it here is not needed, and no failure of the migration any more. */
+  async #leave({ guest }: Setup): Promise<void> {
+    const { guest: spec } = this.body;
+    try {
+      await guest.leave(spec.type === 'qemu' ? spec['on-complete'] : 'leave');
+    } catch (error) {
+      this.#logger.warn({ err: error }, "the source's guest could not be ended; it stays paused");
+      const detail = error instanceof Error ? error.message : String(error);
+      this.warnings.push({ name: 'guest-not-ended', detail });
+    }
+  }
+
   /** From here the handover decides; it ends in `committed`, or back in our hands. */
-  async #offer(ownership: Ownership, { roots, isRescan }: FinalRound): Promise<void> {
-    await offer(ownership, { round: this.rounds.current, roots, sourceRescanned: isRescan });
-    this.rounds.noteRoots(this.rounds.current, roots, roots);
+  async #offer(ownership: Ownership, facts: HandoverFacts): Promise<void> {
+    await offer(ownership, facts);
+    this.rounds.noteRoots(facts.round, facts.roots, facts.roots);
     this.verified.push('sent-equals-applied');
     if (this.settings.parameters['destination-reread']) this.verified.push('destination-reread');
   }
@@ -245,6 +290,7 @@ export class Migration {
       throw cause;
     }
     this.pausedMs = undefined;
+    this.deviceState = undefined;
     this.#continue = undefined;
     this.verified.length = 0;
   }
@@ -261,6 +307,7 @@ export class Migration {
     if (ownership === undefined) {
       this.tracking.release();
       this.#setup?.images.close();
+      await this.#setup?.guest.close();
       return this.#settle(problem, isCancelled);
     }
     ownership.willResume = false;
@@ -317,6 +364,7 @@ export class Migration {
   #release(): void {
     this.tracking.release();
     this.#setup?.images.close();
+    void this.#setup?.guest.close();
     this.attempts.release();
   }
 

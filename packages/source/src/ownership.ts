@@ -47,6 +47,8 @@ export interface HandoverFacts {
   readonly roots: readonly Uint8Array[];
   /** Everything was scanned after the pause. */
   readonly sourceRescanned: boolean;
+  /** Of the device state that was sent before; absent where the guest has none. */
+  readonly deviceState: { readonly sizeBytes: number; readonly sha256: Uint8Array } | undefined;
 }
 
 export interface OwnershipOptions {
@@ -294,8 +296,10 @@ export class Ownership {
       this.#link?.send(message, epoch);
       return;
     }
-    const { round, roots, sourceRescanned } = this.#facts ?? { round: 0, roots: [], sourceRescanned: false };
-    this.#link?.send({ ...message, round, roots: [...roots], sourceRescanned }, epoch);
+    if (this.#facts === undefined) throw new TypeError('a handover has roots');
+    const { round, roots, sourceRescanned, deviceState } = this.#facts;
+    const facts = { round, roots: [...roots], ...(deviceState === undefined ? {} : { deviceState }) };
+    this.#link?.send({ ...message, ...facts, sourceRescanned }, epoch);
   }
 
   #report(report: Report): void {

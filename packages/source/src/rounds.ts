@@ -5,6 +5,7 @@
  * final round is not confirmed here: its roots travel in `handover`.
  */
 import { performance } from 'node:perf_hooks';
+import type { Guest } from '@pageferry/guest';
 import type { ImageSet, RoundScope } from '@pageferry/memory';
 import {
   PAGE_SIZE_BYTES,
@@ -49,6 +50,7 @@ export interface RoundsSetup {
   readonly engine: PageEngine;
   readonly link: SourceLink;
   readonly images: ImageSet;
+  readonly guest: Guest;
   readonly epoch: number;
   readonly isGuestStopped: boolean;
   readonly hasBase: boolean;
@@ -63,6 +65,8 @@ export class Rounds {
   /** The round that runs or has just ended. */
   current = 0;
   decision: Decision | undefined;
+  /** In the order of hello; known after setup. */
+  blockIds: readonly string[] = [];
   /** Of the last confirmed round, a row a block. */
   roots: RootStatus[] = [];
   /** What the destination had otherwise than it was sent, and was sent again. */
@@ -148,8 +152,8 @@ export class Rounds {
 
   /** The destination has the roots that were sent for a round. */
   noteRoots(round: number, ours: readonly Uint8Array[], theirs: readonly Uint8Array[]): void {
-    this.roots = this.#options.body.blocks.map(({ id }, index) => ({
-      block: id,
+    this.roots = this.blockIds.map((block, index) => ({
+      block,
       round,
       source: hex(ours[index]),
       destination: hex(theirs[index]),
@@ -225,7 +229,7 @@ export class Rounds {
 
   #noteRepairs({ round, differences }: RoundSent): void {
     for (const { block, pageCount, firstPage } of differences) {
-      const id = this.#options.body.blocks[block]?.id ?? String(block);
+      const id = this.blockIds[block] ?? String(block);
       const repair = { round, block: id, pages: pageCount, 'first-page': firstPage };
       this.repairs.push(repair);
       this.#options.logger.warn(
@@ -235,7 +239,7 @@ export class Rounds {
     }
   }
 
-  #decide({ link, images, isGuestStopped, journalMs }: RoundsSetup): Decision {
+  #decide({ link, images, guest, isGuestStopped, journalMs }: RoundsSetup): Decision {
     const { statistics, settings, tracking } = this.#options;
     const { parameters } = settings;
     const dataPages = images.allocatedBytes / PAGE_SIZE_BYTES / parameters['multifd-channels'];
@@ -252,7 +256,7 @@ export class Rounds {
       scanMs: tracking.finalScope === 'everything' ? scanMs : statistics.bitsMs,
       bandwidth: cap === 0 ? statistics.bandwidth : Math.min(cap, statistics.bandwidth),
       // A process and nobody have no device state to save and load.
-      deviceStateMs: 0,
+      deviceStateMs: guest.type === 'qemu' ? statistics.deviceStateMs : 0,
       journalMs,
       roundTripMs: link.roundTripMs ?? 0,
       rereadMs: parameters['destination-reread'] ? scanMs : 0,

@@ -2,13 +2,15 @@
  * What a migration needs from its beginning to its end, however often its connections are made anew: the guest and
  * the images, checked and held, and where the destination is. Whatever fails undoes what was done before it.
  */
-import { guestFromIdentity, guestFromSpec, type Guest } from '@pageferry/guest';
+import { guestFromIdentity, guestFromSpec, type Guest, type GuestSpec } from '@pageferry/guest';
+import { monitorPath } from '@pageferry/management';
 import type { ImageSet } from '@pageferry/memory';
 import {
   isLoopbackHost,
   parseTcpAddress,
   ProblemError,
   type MigrateBody,
+  type SourceBlock,
   type TcpAddress,
   type Warning,
 } from '@pageferry/protocol';
@@ -20,6 +22,8 @@ import type { Settings } from './settings.ts';
 
 export interface SetupPolicy extends ImagePolicy {
   readonly allowsPlainTcp: boolean;
+  /** Directory that every monitor's socket must be in. */
+  readonly qmpRoot: string;
 }
 
 /** The facts of a migration that do not change any more. */
@@ -30,6 +34,8 @@ export interface Setup {
   readonly address: TcpAddress;
   readonly times: LinkTimes;
   readonly guest: Guest;
+  /** What must be the same at the destination. */
+  readonly guestFacts: readonly string[];
   /** Nobody writes, as far as we know: no guest (and none that the operator pauses later), or one that is paused. */
   readonly isGuestStopped: boolean;
   readonly images: ImageSet;
@@ -49,16 +55,42 @@ export async function setUp(
 ): Promise<Setup> {
   const address = checkedAddress(body.uri, policy.allowsPlainTcp);
   const guest =
-    identity === undefined ? await guestFromSpec(body.guest, system) : guestFromIdentity(identity, system);
-  const reasons = await guest.preflight(body.blocks);
-  if (reasons.length > 0) throw new ProblemError('guest-unavailable', reasons.join('; '));
-  const isOperatorsGuest = body.guest.type === 'none' && body.capabilities['pause-before-switchover'];
-  const isGuestStopped =
-    body.guest.type === 'none' ? !isOperatorsGuest : (await guest.runState()) === 'paused';
-  const pid = body.guest.type === 'process' ? body.guest.pid : undefined;
-  const { images, warnings } = await openSourceImages(body.blocks, pid, policy);
-  const times = linkTimes(settings.parameters);
-  return { id, body, settings, address, times, guest, isGuestStopped, images, warnings };
+    identity === undefined
+      ? await guestFromSpec(checkedSpec(body.guest, policy.qmpRoot), system)
+      : guestFromIdentity(identity, system);
+  try {
+    const { blocks, guestFacts } = await inspect(guest, body);
+    const isOperatorsGuest = guest.type === 'none' && body.capabilities['pause-before-switchover'];
+    const isGuestStopped = guest.type === 'none' ? !isOperatorsGuest : (await guest.runState()) === 'paused';
+    const { images, warnings } = await openSourceImages(blocks, pidOf(guest), policy);
+    const times = linkTimes(settings.parameters);
+    return { id, body, settings, address, times, guest, guestFacts, isGuestStopped, images, warnings };
+  } catch (error) {
+    await guest.close();
+    throw error;
+  }
+}
+
+/** What the guest says of itself, before anything moves. @throws ProblemError guest-unavailable */
+async function inspect(
+  guest: Guest,
+  body: MigrateBody,
+): Promise<{ readonly blocks: readonly SourceBlock[]; readonly guestFacts: readonly string[] }> {
+  const reasons = await guest.preflight(body.blocks ?? null);
+  const blocks = body.blocks ?? (await guest.blocks()) ?? [];
+  if (reasons.length === 0 && blocks.length > 0) return { blocks, guestFacts: await guest.facts() };
+  const blocked = reasons.length > 0 ? reasons : ['the guest has no memory on shared files'];
+  throw new ProblemError('guest-unavailable', blocked.join('; '), { 'blocked-reasons': [...blocked] });
+}
+
+/** A monitor is named by its real path, below the root. */
+function checkedSpec(spec: MigrateBody['guest'], qmpRoot: string): GuestSpec {
+  return spec.type === 'qemu' ? { type: 'qemu', qmp: monitorPath(spec.qmp, qmpRoot) } : spec;
+}
+
+function pidOf(guest: Guest): number | undefined {
+  const identity = guest.identity();
+  return 'pid' in identity ? identity.pid : undefined;
 }
 
 /** A final scan that is longer than the allowed pause is better known before than found out by never converging. */

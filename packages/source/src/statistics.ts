@@ -43,6 +43,9 @@ export const NO_COUNTERS: Counters = {
   cacheAllocatedBytes: 0,
 };
 
+/** Saving and loading together, before anything was measured. */
+const DEVICE_STATE_FIRST_MS = 30;
+
 export class Statistics {
   /** Memory of all blocks; known after setup. */
   totalBytes: number;
@@ -51,6 +54,8 @@ export class Statistics {
   #earlier: Counters = NO_COUNTERS;
   #counters: Counters = NO_COUNTERS;
   rssAnonBytes = 0;
+  /** Of the last attempt that came so far. */
+  deviceStateMs = DEVICE_STATE_FIRST_MS;
   #coverage = 0;
 
   constructor(totalBytes: number) {

@@ -67,6 +67,7 @@ export function sourceStatus(migration: Migration, nowMs: number): MigrationStat
       },
       tracker: migration.tracking.status,
       guest: guestStatus(migration),
+      ...(migration.deviceState === undefined ? {} : { 'device-state': migration.deviceState }),
       ...(engine === undefined ? {} : { engine: { pid: engine, 'rss-anon': statistics.rssAnonBytes } }),
       warnings: [...migration.warnings],
       ...(problem === undefined ? {} : { problem }),
@@ -93,7 +94,7 @@ function predicted(prediction: Prediction): MigrationStatus['pageferry']['predic
 function guestStatus(migration: Migration): GuestStatus {
   const { type, pid } = migration.guestIdentity;
   const common = {
-    type: type === 'process' ? 'process' : 'none',
+    type,
     ...(pid === undefined ? {} : { pid }),
   } as const;
   const state = migration.ownership?.state;
@@ -101,6 +102,7 @@ function guestStatus(migration: Migration): GuestStatus {
     case 'pausing':
       return { ...common, state: 'pausing' };
     case 'paused':
+    case 'going-on':
     case 'offered':
     case 'committing':
     case 'revoking':

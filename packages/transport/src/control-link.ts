@@ -4,11 +4,13 @@
  * A daemon owns it, never an engine: commit, cancel and error do not wait behind page data. The peer counts as
  * dead after `timeoutMs` without a byte from it (TCP alone takes up to two hours); whoever notices closes.
  */
-import type { ControlMessage } from '@pageferry/protocol';
+import { encodeDeviceStatePiece, type ControlMessage } from '@pageferry/protocol';
 import {
   checkEpoch,
+  CONTROL_LIMITS,
   CONTROL_LIMITS_BEFORE_HELLO,
   CONTROL_MESSAGE_MAX_BYTES,
+  DEVICE_STATE_CHUNK_MAX_BYTES,
   encodeFrame,
   FRAME_TYPE,
   type FrameHeader,
@@ -18,8 +20,8 @@ import { TransportError } from './errors.ts';
 import type { FrameHandler } from './frame-receiver.ts';
 import type { FrameSocket } from './frame-socket.ts';
 
-/** Messages only: no guest type has device state that would travel here. */
-const LIMITS_AFTER_HELLO: FrameLimits = { [FRAME_TYPE.control]: CONTROL_MESSAGE_MAX_BYTES };
+/** Where nobody takes device state. */
+const MESSAGES_ONLY: FrameLimits = { [FRAME_TYPE.control]: CONTROL_MESSAGE_MAX_BYTES };
 
 /** A peer that lets this much pile up does not read: nothing here sends as much at once. */
 const QUEUE_MAX_BYTES = 1024 * 1024;
@@ -39,6 +41,8 @@ export interface ControlHandler<Received> {
   message(message: Received, epoch: number): void;
   /** The link is over, for whatever reason but `close()`. Called once. */
   lost(error: Error): void;
+  /** The payload of a device-state frame, valid until the return; without it such a frame ends the link, as does what it throws. */
+  deviceState?(payload: Uint8Array, epoch: number): void;
 }
 
 /** `Received` is the union of the peer's messages without pings, `Sent` of ours. */
@@ -84,7 +88,7 @@ export class ControlLink<Received extends { readonly type: string }, Sent> {
   /** From here on only frames of this epoch count, and messages may have their full size: hello was accepted. */
   accept(epoch: number): void {
     this.#epoch = epoch;
-    this.#limits = LIMITS_AFTER_HELLO;
+    this.#limits = this.#handler.deviceState === undefined ? MESSAGES_ONLY : CONTROL_LIMITS;
   }
 
   /** Sends a message; dropped when the link is over, which `lost` has told. */
@@ -95,6 +99,21 @@ export class ControlLink<Received extends { readonly type: string }, Sent> {
     this.#frames?.send(
       encodeFrame({ type: FRAME_TYPE.control, epoch, aux: 0, payload: this.#codec.encode(message) }),
     );
+  }
+
+  /**
+   * Sends a guest's device state in pieces, each once the one before is with the kernel: messages pass between two.
+   * Resolves when the last one is; never when the link ends before that, which `lost` tells.
+   */
+  async sendDeviceState(state: Uint8Array, epoch: number): Promise<void> {
+    for (let offsetBytes = 0; offsetBytes < state.length; offsetBytes += DEVICE_STATE_CHUNK_MAX_BYTES) {
+      const piece = state.subarray(offsetBytes, offsetBytes + DEVICE_STATE_CHUNK_MAX_BYTES);
+      const payload = encodeDeviceStatePiece({ offsetBytes, totalBytes: state.length, piece });
+      const frame = encodeFrame({ type: FRAME_TYPE.deviceState, epoch, aux: 0, payload });
+      await new Promise<void>((resolve) => {
+        this.#frames?.send(frame, resolve);
+      });
+    }
   }
 
   /** Sends bytes that are not a message: the preamble. */
@@ -135,6 +154,10 @@ export class ControlLink<Received extends { readonly type: string }, Sent> {
   #received(header: FrameHeader, payload: Uint8Array): void {
     this.#lastHeardMs = performance.now();
     if (this.#epoch !== undefined) checkEpoch(header, this.#epoch);
+    if (header.type === FRAME_TYPE.deviceState) {
+      this.#handler.deviceState?.(payload, header.epoch);
+      return;
+    }
     const message = this.#codec.decode(payload);
     if (isPing(message)) this.#pinged(message, header.epoch);
     else this.#handler.message(message, header.epoch);

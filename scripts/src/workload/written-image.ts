@@ -31,8 +31,7 @@ export function writeThroughMapping(path: string): WrittenImage {
     const sizeBytes = fstatSync(file).size;
     const address: unknown = mmap(null, sizeBytes, PROT_READ_WRITE, MAP_SHARED, file, 0);
     // MAP_FAILED is -1, which reading would not survive.
-    if (BigInt.asIntN(64, BigInt(koffi.address(address))) === -1n)
-      throw new Error(`${path} cannot be mapped`);
+    if (BigInt.asIntN(64, koffi.address(address)) === -1n) throw new Error(`${path} cannot be mapped`);
     const memory = new Uint8Array(koffi.view(address, sizeBytes));
     return { write: (position, bytes) => memory.set(bytes, position) };
   } finally {
