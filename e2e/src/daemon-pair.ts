@@ -63,7 +63,10 @@ export class DaemonPair {
     this.smallFileSystem = isMounting ? SmallFileSystem.mount(join(directory, 'small')) : undefined;
   }
 
-  static async start({ isMounting = false, isDisturbing = false }: DaemonPairOptions = {}): Promise<DaemonPair> {
+  static async start({
+    isMounting = false,
+    isDisturbing = false,
+  }: DaemonPairOptions = {}): Promise<DaemonPair> {
     const directory = mkdtempSync('/dev/shm/pageferry-chaos-');
     const pair = new DaemonPair(directory, await Proxy.listen(), { isMounting, isDisturbing });
     endAtExit(directory, () => {

@@ -56,9 +56,7 @@ export const FAULT_PHASES = {
 export type FaultName = keyof typeof FAULT_PHASES;
 
 /** By name, in the order of the table. */
-export const ALL_FAULTS = Object.keys(FAULT_PHASES).filter(
-  (name): name is FaultName => name in FAULT_PHASES,
-);
+export const ALL_FAULTS = Object.keys(FAULT_PHASES).filter((name): name is FaultName => name in FAULT_PHASES);
 
 /** What is drawn from unless somebody asks for more: `netem` disturbs whatever else talks on this machine's loopback. */
 export const FAULTS = ALL_FAULTS.filter((name) => name !== 'netem');

@@ -36,7 +36,16 @@ export async function runNested({ script, args, memoryMib, limitMs, onLine }: Ne
     modules: ['sch_netem'],
     init: initOf(script, args),
   });
-  const command = ['-nodefaults', '-no-reboot', '-display', 'none', '-machine', 'q35', '-accel', 'tcg,thread=multi'];
+  const command = [
+    '-nodefaults',
+    '-no-reboot',
+    '-display',
+    'none',
+    '-machine',
+    'q35',
+    '-accel',
+    'tcg,thread=multi',
+  ];
   const boot = ['-cpu', 'max', '-smp', CPUS, '-m', `${memoryMib}M`, '-kernel', kernel, '-initrd', initrd];
   const append = ['-append', 'console=ttyS0 quiet loglevel=1 panic=-1', '-serial', 'stdio'];
   const child = spawn(QEMU, [...command, ...boot, ...append], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -59,7 +68,8 @@ export async function runNested({ script, args, memoryMib, limitMs, onLine }: Ne
 
 function guestFiles(): readonly GuestFile[] {
   const files = new Map<string, GuestFile>();
-  for (const file of [...runtimeFiles(), ...programFiles('/usr/sbin/tc', '/sbin/tc')]) files.set(file.path, file);
+  for (const file of [...runtimeFiles(), ...programFiles('/usr/sbin/tc', '/sbin/tc')])
+    files.set(file.path, file);
   return [...files.values()];
 }
 

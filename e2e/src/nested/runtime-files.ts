@@ -34,7 +34,11 @@ export function programFiles(path: string, guestPath = path): readonly GuestFile
 /** Node, and everything of the workspace that runs. */
 export function runtimeFiles(): readonly GuestFile[] {
   const root = programPath('');
-  const packages = ['scripts', 'e2e', ...readdirSync(join(root, 'packages')).map((name) => `packages/${name}`)];
+  const packages = [
+    'scripts',
+    'e2e',
+    ...readdirSync(join(root, 'packages')).map((name) => `packages/${name}`),
+  ];
   const files = new Map<string, GuestFile>();
   for (const folder of packages) {
     add(files, root, join(root, folder, 'package.json'));

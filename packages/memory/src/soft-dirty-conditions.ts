@@ -11,21 +11,17 @@ import type { ImageFacts, MappingFacts, SoftDirtyFacts } from './soft-dirty-fact
 export const TMPFS_MAGIC = 0x01021994;
 export const HUGETLBFS_MAGIC = 0x958458f6;
 
-export interface ConditionsOptions {
-  /** What the guest itself says about its devices that write to its memory by other ways, in words. */
-  readonly guestReasons: readonly string[];
-  /** Processes that have the image open and are known to write to it through their mapping only, such as QEMU. */
-  readonly trustedOpeners: readonly number[];
-}
-
-/** The conditions that do not hold, in words, at one moment. */
-export function findFailedConditions(facts: SoftDirtyFacts, options: ConditionsOptions): string[] {
+/**
+ * The conditions that do not hold, in words, at one moment. `guestReasons`: why the guest itself may write to its memory
+ * by other ways, as it says.
+ */
+export function findFailedConditions(facts: SoftDirtyFacts, guestReasons: readonly string[]): string[] {
   return [
-    ...options.guestReasons,
-    ...facts.images.flatMap((image) => imageReasons(image, facts.swapBytes, options)),
+    ...guestReasons,
+    ...facts.images.flatMap((image) => imageReasons(image, facts.swapBytes)),
     ...(facts.unreadableCount === 0
       ? []
-      : [`the mappings or open files of ${facts.unreadableCount} processes cannot be read`]),
+      : [`the mappings of ${facts.unreadableCount} processes cannot be read`]),
   ];
 }
 
@@ -33,11 +29,11 @@ export function findFailedConditions(facts: SoftDirtyFacts, options: ConditionsO
 export function findFailedSince(
   before: SoftDirtyFacts,
   after: SoftDirtyFacts,
-  options: ConditionsOptions,
+  guestReasons: readonly string[],
 ): string[] {
   const names = new Set([...Object.keys(before.counters), ...Object.keys(after.counters)]);
   return [
-    ...findFailedConditions(after, options),
+    ...findFailedConditions(after, guestReasons),
     ...before.images.flatMap((image, index) => changeReasons(image, after.images[index])),
     ...['pswpout', ...[...names].filter((name) => name !== 'pswpout').toSorted()].flatMap((name) =>
       counterReasons(name, before.counters[name], after.counters[name]),
@@ -45,10 +41,9 @@ export function findFailedSince(
   ];
 }
 
-function imageReasons(image: ImageFacts, swapBytes: number, { trustedOpeners }: ConditionsOptions): string[] {
-  const { path, fileSystemType, writers, mappings } = image;
+function imageReasons(image: ImageFacts, swapBytes: number): string[] {
+  const { path, fileSystemType, writers, mappings, isTouched } = image;
   const isLocked = mappings.length === writers.length && mappings.every((mapping) => mapping.isLocked);
-  const others = image.openers.filter((pid) => !trustedOpeners.includes(pid));
   const reasons: string[] = [];
   if (fileSystemType === HUGETLBFS_MAGIC)
     reasons.push(`${path} is on hugetlbfs, whose pages have no such bits`);
@@ -57,16 +52,23 @@ function imageReasons(image: ImageFacts, swapBytes: number, { trustedOpeners }: 
   if (!isLocked && !(swapBytes === 0))
     reasons.push(`there is swap, and ${path} is not locked in memory: what is reclaimed loses its bits`);
   if (mappings.length < writers.length) reasons.push(`how ${path} is mapped cannot be read`);
-  reasons.push(...mappings.flatMap((mapping) => hugeReasons(path, mapping)));
-  if (others.length > 0)
-    reasons.push(`${path} is open for writing in ${others.join(', ')}: write calls set no bit`);
+  reasons.push(...mappings.flatMap((mapping) => mappingReasons(path, mapping)));
+  if (isTouched === undefined) reasons.push(`whether ${path} is written by calls is not known`);
+  else if (isTouched)
+    reasons.push(`${path} was opened, written by a call or punched since the clear: that sets no bit`);
   return reasons;
 }
 
-function hugeReasons(path: string, { pid, hugeBytes, isHugeEligible }: MappingFacts): string[] {
-  if (hugeBytes > 0) return [`process ${pid} maps ${hugeBytes} bytes of ${path} in huge pages`];
-  if (isHugeEligible === undefined) return [`whether ${path} may get huge pages is not known`];
-  return isHugeEligible ? [`${path} may get huge pages, which lose bits when they are made and split`] : [];
+function mappingReasons(path: string, { pid, isKeptFromForks, ...huge }: MappingFacts): string[] {
+  const { hugeBytes, isHugeEligible } = huge;
+  const reasons: string[] = [];
+  if (!isKeptFromForks)
+    reasons.push(`a process that ${pid} forks may write to ${path} and end (no MADV_DONTFORK)`);
+  if (hugeBytes > 0) reasons.push(`process ${pid} maps ${hugeBytes} bytes of ${path} in huge pages`);
+  else if (isHugeEligible === undefined) reasons.push(`whether ${path} may get huge pages is not known`);
+  else if (isHugeEligible)
+    reasons.push(`${path} may get huge pages, which lose bits when they are made and split`);
+  return reasons;
 }
 
 function changeReasons(before: ImageFacts, after: ImageFacts | undefined): string[] {

@@ -2,11 +2,10 @@
 // after the pause.
 // Invariant: what cannot be read is a fact too (in words), never left out. Nothing is concluded here.
 
-import { constants, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
-import { identityOf, isSameFile } from './file-identity.ts';
+import { statfsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import type { ImageHandle } from './image-file.ts';
-import { isGone, listProcesses, mappingsOf, type MappedFile } from './proc-maps.ts';
+import { mappingsOf, type MappedFile } from './proc-maps.ts';
 import { findWriters, type Writer } from './writers.ts';
 
 /** An image that can be written unseen. */
@@ -17,6 +16,8 @@ export interface MappingFacts {
   readonly pid: number;
   /** Its pages cannot be reclaimed: every mapping of the image there is locked (mlock). */
   readonly isLocked: boolean;
+  /** A process that it forks does not have the mapping (MADV_DONTFORK). */
+  readonly isKeptFromForks: boolean;
   /** In huge pages now, bytes. */
   readonly hugeBytes: number;
   /** A mapping may get huge pages (THPeligible); undefined where the kernel does not say. */
@@ -33,27 +34,32 @@ export interface ImageFacts {
   readonly writers: readonly Writer[];
   /** One for each writer that could be looked into. */
   readonly mappings: readonly MappingFacts[];
-  /** Processes that have the image open for writing: they can write without a mapping. */
-  readonly openers: readonly number[];
+  /** Somebody opened the file, wrote to it by a call or made a hole since the clear; undefined where that is not known. */
+  readonly isTouched: boolean | undefined;
 }
 
 /** All that is known at one moment. */
 export interface SoftDirtyFacts {
   readonly images: readonly ImageFacts[];
-  /** Processes whose mappings or descriptors we may not see. */
+  /** Processes whose mappings we may not see. */
   readonly unreadableCount: number;
   readonly swapBytes: number;
   /** `pswpout` and `thp_split_*` of /proc/vmstat. */
   readonly counters: Readonly<Record<string, number>>;
 }
 
-/** Reads them. Throws MemoryError `io`, or what the system says of /proc/meminfo and /proc/vmstat. */
+/** What is asked of the image's watch (image-watch.ts). */
+export interface Watched {
+  readonly isTouched: boolean | undefined;
+}
+
+/** Reads them; `watches` in the order of the images. Throws MemoryError `io`, or what the system says of /proc/meminfo and /proc/vmstat. */
 export async function readSoftDirtyFacts(
   images: readonly WatchedImage[],
+  watches: readonly Watched[],
   { proc = '/proc', fileSystemType = fileSystemTypeOf } = {},
 ): Promise<SoftDirtyFacts> {
   const { images: writers, unreadableCount } = await findWriters(images, { proc });
-  const openers = await findOpeners(images, proc);
   const swap = /^SwapTotal:\s+(\d+) kB$/m.exec(await readFile(`${proc}/meminfo`, 'utf8'));
   const facts: ImageFacts[] = [];
   for (const [index, image] of images.entries()) {
@@ -64,12 +70,12 @@ export async function readSoftDirtyFacts(
       fileSystemType: fileSystemType(image),
       writers: ours,
       mappings: (await Promise.all(ours.map(({ pid }) => readMappingFacts(pid, image, proc)))).flat(),
-      openers: openers.pids[index] ?? [],
+      isTouched: watches[index]?.isTouched,
     });
   }
   return {
     images: facts,
-    unreadableCount: Math.max(unreadableCount, openers.unreadableCount),
+    unreadableCount,
     swapBytes: Number(swap?.[1] ?? NaN) * 1024,
     counters: await readCounters(proc),
   };
@@ -102,58 +108,21 @@ async function readMappingFacts(pid: number, file: MappedFile, proc: string): Pr
   return [
     {
       pid,
-      isLocked: entries.length > 0 && entries.every((entry) => /^VmFlags:.*\blo\b/m.test(entry)),
+      isLocked: haveFlag(entries, 'lo'),
+      isKeptFromForks: haveFlag(entries, 'dc'),
       hugeBytes: entries.reduce((sum, entry) => sum + hugeBytes(entry), 0),
       isHugeEligible: eligible.includes(undefined) ? undefined : eligible.some((value) => value !== '0'),
     },
   ];
 }
 
+/** Flags of proc(5), two letters each. */
+function haveFlag(entries: readonly string[], flag: string): boolean {
+  const flags = entries.map((entry) => /^VmFlags: (.*)$/m.exec(entry)?.[1]?.split(' ') ?? []);
+  return flags.length > 0 && flags.every((each) => each.includes(flag));
+}
+
 function hugeBytes(entry: string): number {
   const sizes = entry.matchAll(/^(?:AnonHugePages|ShmemPmdMapped|FilePmdMapped):\s+(\d+) kB$/gm);
   return [...sizes].reduce((sum, [, kilobytes]) => sum + Number(kilobytes) * 1024, 0);
-}
-
-/** Finds the processes that have an image open for writing, whichever name it was opened by. */
-async function findOpeners(
-  images: readonly WatchedImage[],
-  proc: string,
-): Promise<{ readonly pids: readonly (readonly number[])[]; readonly unreadableCount: number }> {
-  const pids = images.map(() => new Set<number>());
-  let unreadableCount = 0;
-  for (const pid of await listProcesses(proc)) {
-    try {
-      const fds = await readdir(`${proc}/${pid}/fd`);
-      for (const fd of fds) {
-        const index = imageBehind(`${proc}/${pid}/fd/${fd}`, images);
-        if (index >= 0 && isOpenForWriting(`${proc}/${pid}/fdinfo/${fd}`)) pids[index]?.add(pid);
-      }
-    } catch (error) {
-      if (!isGone(error)) unreadableCount += 1;
-    }
-  }
-  return { pids: pids.map((each) => [...each].toSorted((a, b) => a - b)), unreadableCount };
-}
-
-/** Index of the image that a descriptor's link leads to, or -1. Sockets, pipes and the like have no path. */
-function imageBehind(link: string, images: readonly WatchedImage[]): number {
-  try {
-    if (!readlinkSync(link).startsWith('/')) return -1;
-    const identity = identityOf(statSync(link, { bigint: true }));
-    return images.findIndex((image) => isSameFile(image, identity));
-  } catch (error) {
-    // Closed meanwhile.
-    if (isGone(error)) return -1;
-    throw error;
-  }
-}
-
-function isOpenForWriting(fdinfo: string): boolean {
-  try {
-    const [, flags = '0'] = /^flags:\s+([0-7]+)$/m.exec(readFileSync(fdinfo, 'utf8')) ?? [];
-    return (Number.parseInt(flags, 8) & (constants.O_WRONLY | constants.O_RDWR)) !== 0;
-  } catch (error) {
-    if (isGone(error)) return false;
-    throw error;
-  }
 }

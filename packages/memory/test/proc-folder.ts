@@ -1,13 +1,5 @@
 // A folder laid out like /proc, with the processes that a test wants.
-import {
-  closeSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  symlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { PAGE_SIZE } from '@pageferry/xbzrle';
 import type { Image } from '../src/image-file.ts';
@@ -30,8 +22,6 @@ export interface FakeProcess {
   readonly ranges?: readonly FakeRange[];
   /** What smaps says of each mapping, after its first line. */
   readonly smaps?: string;
-  /** Open descriptors of the image: their flags, octal. */
-  readonly imageFlags?: readonly string[];
 }
 
 /** The text of a smaps entry where nothing is odd. */
@@ -44,22 +34,17 @@ THPeligible:           0
 VmFlags: rd wr sh mr mw me ms sd
 `;
 
-/** Lays a process out: maps, smaps, stat, an empty pagemap, fd and fdinfo. It may be there already. */
+/** Lays a process out: maps, smaps, stat, clear_refs, a pagemap without a bit. It may be there already. */
 export function writeProcess(proc: string, pid: number, image: Image, process: FakeProcess = {}): void {
-  const { startTime = 1000 + pid, ranges = [], smaps = PLAIN_SMAPS, imageFlags = [] } = process;
+  const { startTime = 1000 + pid, ranges = [], smaps = PLAIN_SMAPS } = process;
   const folder = join(proc, String(pid));
-  mkdirSync(join(folder, 'fd'), { recursive: true });
-  mkdirSync(join(folder, 'fdinfo'), { recursive: true });
+  mkdirSync(folder, { recursive: true });
   const fields = Array.from({ length: 30 }, (_, index) => (index === 19 ? startTime : index));
   writeFileSync(join(folder, 'stat'), `${pid} (a guest) S ${fields.slice(1).join(' ')}\n`);
   const lines = ranges.map((range) => mapsLine(image, range));
   writeFileSync(join(folder, 'maps'), ['00400000-00401000 r-xp 00000000 00:00 0', ...lines, ''].join('\n'));
   writeFileSync(join(folder, 'smaps'), lines.map((line) => `${line}\n${smaps}`).join(''));
   writeFileSync(join(folder, 'clear_refs'), '');
-  imageFlags.forEach((flags, index) => {
-    symlinkSync(image.path, join(folder, 'fd', String(index)));
-    writeFileSync(join(folder, 'fdinfo', String(index)), `pos:\t0\nflags:\t${flags}\nmnt_id:\t25\n`);
-  });
   const end = Math.max(0, ...ranges.map(({ address, pageCount }) => address / PAGE_SIZE + pageCount));
   const fd = openSync(join(folder, 'pagemap'), 'w');
   ftruncateSync(fd, end * 8);

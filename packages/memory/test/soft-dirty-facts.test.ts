@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { readSoftDirtyFacts } from '../src/soft-dirty-facts.ts';
@@ -21,15 +21,14 @@ void t.test('everything that is asked for', async (t) => {
   const image = makeImage(t, { pageCount: 4, dataPages: [] });
   const huge = PLAIN_SMAPS.replace('ShmemPmdMapped:        0', 'ShmemPmdMapped:     2048')
     .replace('THPeligible:           0', 'THPeligible:           1')
-    .replace('VmFlags: rd', 'VmFlags: rd lo');
+    .replace('VmFlags: rd', 'VmFlags: rd lo dc');
   writeProcess(proc, 20, image, {
     ranges: [RANGE, { ...RANGE, address: 0x7e0000000 }],
-    imageFlags: ['0100002'],
   });
-  writeProcess(proc, 21, image, { ranges: [RANGE], smaps: huge, imageFlags: ['0100000', '02001'] });
-  writeProcess(proc, 22, image, { imageFlags: ['0100000'] });
+  writeProcess(proc, 21, image, { ranges: [RANGE], smaps: huge });
+  writeProcess(proc, 22, image);
   const options = { proc, fileSystemType: () => 99 };
-  const facts = await readSoftDirtyFacts([image], options);
+  const facts = await readSoftDirtyFacts([image], [{ isTouched: true }], options);
   const [found] = facts.images;
   t.same(
     found?.writers.map(({ pid }) => pid),
@@ -42,10 +41,10 @@ void t.test('everything that is asked for', async (t) => {
         identity: `${image.device}:${image.inode}`,
         fileSystemType: 99,
         mappings: [
-          { pid: 20, isLocked: false, hugeBytes: 0, isHugeEligible: false },
-          { pid: 21, isLocked: true, hugeBytes: 2 ** 21, isHugeEligible: true },
+          { pid: 20, isLocked: false, isKeptFromForks: false, hugeBytes: 0, isHugeEligible: false },
+          { pid: 21, isLocked: true, isKeptFromForks: true, hugeBytes: 2 ** 21, isHugeEligible: true },
         ],
-        openers: [20, 21],
+        isTouched: true,
       },
     ],
     unreadableCount: 0,
@@ -55,18 +54,20 @@ void t.test('everything that is asked for', async (t) => {
   const old = PLAIN_SMAPS.replace(/THPeligible.*\n/, '');
   writeProcess(proc, 21, image, { ranges: [RANGE], smaps: old });
   rmSync(join(proc, '20', 'smaps'));
-  rmSync(join(proc, '22', 'fd'), { recursive: true });
-  writeFileSync(join(proc, '22', 'fd'), '');
-  const less = await readSoftDirtyFacts([image], options);
-  t.same(less.images[0]?.mappings, [{ pid: 21, isLocked: false, hugeBytes: 0, isHugeEligible: undefined }]);
+  rmSync(join(proc, '22', 'maps'));
+  mkdirSync(join(proc, '22', 'maps'));
+  const less = await readSoftDirtyFacts([image], [{ isTouched: true }], options);
+  t.same(less.images[0]?.mappings, [
+    { pid: 21, isLocked: false, isKeptFromForks: false, hugeBytes: 0, isHugeEligible: undefined },
+  ]);
   t.equal(less.unreadableCount, 1);
 });
 
 void t.test('the real /proc', async (t) => {
   t.plan(3);
   const image = makeImage(t, { pageCount: 4, dataPages: [] });
-  const facts = await readSoftDirtyFacts([image]);
-  t.ok(facts.images[0]?.openers.includes(process.pid), 'the test has it open for writing');
+  const facts = await readSoftDirtyFacts([image], []);
+  t.equal(facts.images[0]?.isTouched, undefined, 'nobody watches it');
   t.ok(Number.isSafeInteger(facts.counters['pswpout']));
   t.ok(Number.isSafeInteger(facts.swapBytes));
 });

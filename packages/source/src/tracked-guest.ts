@@ -5,11 +5,8 @@ import type { Setup } from './setup.ts';
 import type { TrackedGuest } from './tracking.ts';
 
 export function trackedGuest({ guest, images }: Setup, ownership: Ownership): TrackedGuest {
-  const identity = guest.identity();
   return {
     images: images.blocks.map(({ image }) => image),
-    // QEMU keeps its memory backend's descriptor, and writes through the mapping alone.
-    trustedPid: identity.type === 'qemu' ? identity.pid : undefined,
     reasons: async () => unseenWrites(guest),
     pulse: async (work) => (guest.type === 'none' ? work() : ownership.pulse(await guest.runState(), work)),
   };

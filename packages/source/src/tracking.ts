@@ -16,10 +16,10 @@ import {
   findSoftDirtyProblem,
   findWriters,
   HUGETLBFS_MAGIC,
+  ImageWatch,
   MemoryError,
   ProcessLocks,
   readSoftDirtyFacts,
-  type ConditionsOptions,
   type RoundScope,
   type SoftDirtyFacts,
   type WatchedImage,
@@ -38,8 +38,6 @@ export interface TrackingOptions {
 /** What is tracked. */
 export interface TrackedGuest {
   readonly images: readonly WatchedImage[];
-  /** The guest's process, where its descriptor of the image is known to serve nothing but its mapping. */
-  readonly trustedPid: number | undefined;
   /** Why the guest itself may write to its memory unseen, in words. */
   readonly reasons: () => Promise<readonly string[]>;
   /** Runs `work` while the guest is stopped. */
@@ -54,6 +52,8 @@ interface Tracked {
   isTold: boolean;
   /** Taken between the clear and the first scan; only where the final scan may be left out. */
   readonly facts: SoftDirtyFacts | undefined;
+  /** Begun with these. */
+  readonly watches: readonly ImageWatch[];
   /** A round about everything began after the clear, and has ended. */
   isScanned: boolean;
 }
@@ -109,7 +109,7 @@ export class Tracking {
    * the clear: one that is new has bits since its mapping was made, one that is gone wrote before the scan.
    */
   async startAttempt(guest: TrackedGuest): Promise<void> {
-    this.#tracked = undefined;
+    this.#endAttempt();
     this.#attempt += 1;
     const attempt = this.#attempt;
     try {
@@ -118,9 +118,11 @@ export class Tracking {
       await this.#clear(guest, before, attempt);
       const watched = await this.#findWriters(guest.images);
       if (watched === undefined) return;
-      const facts = await this.#factsAtClear(guest);
-      if (attempt === this.#attempt)
-        this.#tracked = { guest, watched, isTold: false, facts, isScanned: false };
+      const watches = this.#isFinalScanWanted ? [] : watchImages(guest.images);
+      const facts = await this.#factsAtClear(guest, watches);
+      const tracked = { guest, watched, isTold: false, facts, watches, isScanned: false };
+      if (attempt === this.#attempt) this.#tracked = tracked;
+      else closeAll(watches);
     } catch (error) {
       if (!(error instanceof MemoryError)) throw error;
       this.#fallBack(error.message);
@@ -164,13 +166,13 @@ export class Tracking {
   async checkConditions(): Promise<RoundScope> {
     const tracked = this.#tracked;
     if (tracked?.facts === undefined) return this.finalScope;
-    const { facts, guest } = tracked;
+    const { facts, guest, watches } = tracked;
     const startMs = performance.now();
     await this.#judge(async () => {
-      const now = await readSoftDirtyFacts(guest.images);
-      const options = await judgedBy(guest);
-      const reasons = [...findFailedConditions(facts, options), ...findFailedSince(facts, now, options)];
-      return [...new Set(reasons)];
+      const now = await readSoftDirtyFacts(guest.images, watches);
+      const reasons = await guest.reasons();
+      const failed = [...findFailedConditions(facts, reasons), ...findFailedSince(facts, now, reasons)];
+      return [...new Set(failed)];
     });
     this.#conditionsMs = performance.now() - startMs;
     return this.finalScope;
@@ -178,7 +180,13 @@ export class Tracking {
 
   /** Other migrations may track these processes. */
   release(): void {
+    this.#endAttempt();
     this.#locks.release();
+  }
+
+  #endAttempt(): void {
+    closeAll(this.#tracked?.watches ?? []);
+    this.#tracked = undefined;
   }
 
   get #isFinalScanWanted(): boolean {
@@ -186,12 +194,15 @@ export class Tracking {
     return requested.type === 'scan' || requested['final-scan'];
   }
 
-  async #factsAtClear(guest: TrackedGuest): Promise<SoftDirtyFacts | undefined> {
+  async #factsAtClear(
+    guest: TrackedGuest,
+    watches: readonly ImageWatch[],
+  ): Promise<SoftDirtyFacts | undefined> {
     if (this.#isFinalScanWanted) return undefined;
     let facts: SoftDirtyFacts | undefined;
     await this.#judge(async () => {
-      facts = await readSoftDirtyFacts(guest.images);
-      return findFailedConditions(facts, await judgedBy(guest));
+      facts = await readSoftDirtyFacts(guest.images, watches);
+      return findFailedConditions(facts, await guest.reasons());
     });
     return facts;
   }
@@ -251,7 +262,7 @@ export class Tracking {
       this.#options.warn({ name: 'soft-dirty-unavailable', detail });
     }
     this.#reason = reason;
-    this.#tracked = undefined;
+    this.#endAttempt();
     return undefined;
   }
 }
@@ -260,6 +271,10 @@ function pidsOf(watched: readonly WatchedWriters[]): number[] {
   return watched.flatMap(({ writers }) => writers.map(({ pid }) => pid));
 }
 
-async function judgedBy({ trustedPid, reasons }: TrackedGuest): Promise<ConditionsOptions> {
-  return { guestReasons: await reasons(), trustedOpeners: trustedPid === undefined ? [] : [trustedPid] };
+function watchImages(images: readonly WatchedImage[]): ImageWatch[] {
+  return images.map((image) => new ImageWatch({ image, calls: system }));
+}
+
+function closeAll(watches: readonly ImageWatch[]): void {
+  for (const watch of watches) watch.close();
 }

@@ -5,6 +5,7 @@ import koffi from 'koffi';
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
+const MADV_DONTFORK = 10;
 
 export interface WrittenImage {
   /** Writes all of it, from a byte of the image on. */
@@ -21,17 +22,20 @@ export function writeWithCalls(file: number): WrittenImage {
   };
 }
 
-/** Through a mapping of the whole image, which stays to the process's end; no descriptor does. */
+/** Through a mapping of the whole image, which stays to the process's end; no descriptor does. A fork does not have it. */
 export function writeThroughMapping(path: string): WrittenImage {
-  const mmap = koffi
-    .load(null)
-    .func('void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)');
+  const libc = koffi.load(null);
+  const mmap = libc.func(
+    'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)',
+  );
+  const madvise = libc.func('int madvise(void *address, size_t length, int advice)');
   const file = openSync(path, 'r+');
   try {
     const sizeBytes = fstatSync(file).size;
     const address: unknown = mmap(null, sizeBytes, PROT_READ_WRITE, MAP_SHARED, file, 0);
     // MAP_FAILED is -1, which reading would not survive.
     if (BigInt.asIntN(64, koffi.address(address)) === -1n) throw new Error(`${path} cannot be mapped`);
+    madvise(address, sizeBytes, MADV_DONTFORK);
     const memory = new Uint8Array(koffi.view(address, sizeBytes));
     return { write: (position, bytes) => memory.set(bytes, position) };
   } finally {
