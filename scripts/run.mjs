@@ -85,6 +85,10 @@ const commands = {
     prepare(),
     run(process.execPath, [join(root, 'e2e/dist/src/chaos/main.js'), ...extra])
   ),
+  'test:soft-dirty': () => (
+    prepare(),
+    run(process.execPath, [join(root, 'e2e/dist/src/nested/main.js'), ...extra])
+  ),
   lint: () => (prepare(), run(bin('oxlint'), ['--type-aware', '--deny-warnings'])),
   format: () => (install(), run(bin('prettier'), ['--write', '.'])),
   'format:check': () => (install(), run(bin('prettier'), ['--check', '.'])),

@@ -33,7 +33,7 @@ export async function runNested({ script, args, memoryMib, limitMs, onLine }: Ne
     name: 'nested',
     // A name server that never answers is worse than none.
     files: [...guestFiles(), { path: '/etc/hosts', content: '127.0.0.1 localhost\n' }],
-    modules: ['sch_netem'],
+    modules: ['sch_netem', 'brd'],
     init: initOf(script, args),
   });
   const command = [

@@ -42,7 +42,7 @@ export async function readMappings(
 }
 
 /** Text of a maps file. */
-export async function readMaps(path: string): Promise<{ readonly text: string } | 'gone' | 'unreadable'> {
+async function readMaps(path: string): Promise<{ readonly text: string } | 'gone' | 'unreadable'> {
   try {
     return { text: await readFile(path, 'utf8') };
   } catch (error) {
@@ -50,17 +50,23 @@ export async function readMaps(path: string): Promise<{ readonly text: string } 
   }
 }
 
-/** As readMappings, for where nothing else can be done meanwhile. */
+/** As readMaps, for where waiting would cost more. */
+export function readMapsSync(path: string): { readonly text: string } | 'gone' | 'unreadable' {
+  try {
+    return { text: readFileSync(path, 'utf8') };
+  } catch (error) {
+    return isGone(error) ? 'gone' : 'unreadable';
+  }
+}
+
+/** As readMappings, for where waiting would cost more. */
 export function readMappingsSync(
   pid: number,
   file: MappedFile,
   { proc = '/proc' } = {},
 ): readonly FileMapping[] | 'gone' | 'unreadable' {
-  try {
-    return mappingsOf(readFileSync(`${proc}/${pid}/maps`, 'utf8'), file);
-  } catch (error) {
-    return isGone(error) ? 'gone' : 'unreadable';
-  }
+  const maps = readMapsSync(`${proc}/${pid}/maps`);
+  return typeof maps === 'string' ? maps : mappingsOf(maps.text, file);
 }
 
 /**
@@ -68,6 +74,8 @@ export function readMappingsSync(
  * shows another device than fstat does.
  */
 export function mappingsOf(maps: string, file: MappedFile): readonly FileMapping[] {
+  // Most processes do not map it, and taking their lines apart is what costs.
+  if (!maps.includes(` ${file.inode} `) && !maps.includes(file.path)) return [];
   return maps.split('\n').flatMap((line) => {
     const mapping = parseMapping(line);
     return mapping !== undefined && (isSameFile(mapping, file) || mapping.path === file.path)
