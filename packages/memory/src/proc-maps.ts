@@ -75,7 +75,7 @@ export function readMappingsSync(
  */
 export function mappingsOf(maps: string, file: MappedFile): readonly FileMapping[] {
   // Most processes do not map it, and taking their lines apart is what costs.
-  if (!maps.includes(` ${file.inode} `) && !maps.includes(file.path)) return [];
+  if (!maps.includes(` ${file.inode}`) && !maps.includes(file.path)) return [];
   return maps.split('\n').flatMap((line) => {
     const mapping = parseMapping(line);
     return mapping !== undefined && (isSameFile(mapping, file) || mapping.path === file.path)
