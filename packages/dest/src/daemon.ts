@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { incomingGuest, type IncomingGuest } from '@pageferry/guest';
+import { incomingGuest, resolveMonitorPath, type IncomingGuest } from '@pageferry/guest';
 import { recoverDestination, type DestinationRecord, type Journal, type Session } from '@pageferry/handover';
-import { monitorPath, problemError } from '@pageferry/management';
+import { problemError } from '@pageferry/management';
 import {
   CACHE_BYTES_MAX,
   formatTcpAddress,
@@ -167,7 +167,9 @@ export class DestinationDaemon {
 
   /** What a journal has of an armed migration: enough for its source to go on. */
   #armedAgain({ address, blocks, guest: spec }: Session): Armed | undefined {
-    const body = incomingBody.safeParse({ listen: address, blocks, guest: spec });
+    // None: those of the QEMU.
+    const named = blocks.length === 0 ? {} : { blocks };
+    const body = incomingBody.safeParse({ listen: address, ...named, guest: spec });
     if (!body.success) return undefined;
     const { guest } = body.data;
     return { body: body.data, makeGuest: () => this.#makeGuest(guest), warnings: [] };
@@ -188,6 +190,7 @@ export class DestinationDaemon {
     }
     // An engine that is just ending may still hold the lock of the very image that is asked for, a guest its monitor.
     await this.#incoming?.session?.letGo();
+    if (body.guest.type === 'qemu') await resolveMonitorPath(body.guest.qmp, this.#options.qmpRoot);
     const makeGuest = (): IncomingGuest => this.#makeGuest(body.guest);
     const guestPid = await this.#inspect(makeGuest(), body);
     const warnings = await checkImages(body.blocks ?? [], policy, guestPid);
@@ -220,9 +223,8 @@ export class DestinationDaemon {
   }
 
   #makeGuest(spec: IncomingBody['guest']): IncomingGuest {
-    const { guestCommands, stateDirectory, qmpRoot } = this.#options;
-    const checked = spec.type === 'qemu' ? { ...spec, qmp: monitorPath(spec.qmp, qmpRoot) } : spec;
-    return incomingGuest(checked, guestCommands, stateDirectory, system);
+    const { guestCommands, stateDirectory } = this.#options;
+    return incomingGuest(spec, guestCommands, stateDirectory, system);
   }
 
   /** Resolves with the pid of a guest that waits already. @throws ProblemError guest-unavailable, GuestError */

@@ -5,11 +5,16 @@ import { GuestError } from './errors.ts';
 import type { Clock, Guest, GuestHost, GuestSpec, IncomingGuest } from './guest.ts';
 import type { IncomingGuestSpec, ProcessIdentity } from './guest.ts';
 import { parseGuestIdentity, parseIncomingGuestIdentity } from './identity.ts';
+import { Monitors } from './monitors.ts';
 import { NoGuest, NoIncomingGuest } from './none.ts';
 import { PreparedProcess } from './prepared-process.ts';
 import { IncomingProcessGuest } from './process-launcher.ts';
 import { hostProcesses } from './process-state.ts';
 import { ProcessGuest } from './process.ts';
+import { PreparedQemu } from './prepared-qemu.ts';
+import { connectQemuGuest, QemuGuest } from './qemu-guest.ts';
+import { IncomingQemuGuest } from './qemu-incoming.ts';
+import type { QemuContext } from './qemu-process.ts';
 
 const hostClock: Clock = {
   now: () => performance.now(),
@@ -18,19 +23,30 @@ const hostClock: Clock = {
   },
 };
 
-/** The guest of POST /migrate. Throws `no-such-process`; other reasons against it are in `preflight`. */
-export async function guestFromSpec(spec: GuestSpec, _host: GuestHost): Promise<Guest> {
+/** Objects made for the same host share the connections to monitors. */
+const contexts = new WeakMap<GuestHost, QemuContext>();
+
+function qemuContext(host: GuestHost): QemuContext {
+  const known = contexts.get(host);
+  if (known !== undefined) return known;
+  const made = { host, monitors: new Monitors(host), processes: hostProcesses, clock: hostClock };
+  contexts.set(host, made);
+  return made;
+}
+
+/** The guest of POST /migrate. Throws `no-such-process`, or why a monitor does not serve us; other reasons against it are in `preflight`. */
+export async function guestFromSpec(spec: GuestSpec, host: GuestHost): Promise<Guest> {
   if (spec.type === 'none') return new NoGuest();
-  if (spec.type === 'qemu') throw new GuestError({ code: 'kind-unsupported', kind: 'qemu' });
+  if (spec.type === 'qemu') return connectQemuGuest(spec.qmp, qemuContext(host));
   const identity = hostProcesses.identityOf(spec.pid);
   if (identity === null) throw new GuestError({ code: 'no-such-process', pid: spec.pid });
   return processGuest(identity);
 }
 
 /** The guest that a journal names, for recovery. Throws `identity-invalid`; that it has ended shows in its methods. */
-export function guestFromIdentity(identity: unknown, _host: GuestHost): Guest {
+export function guestFromIdentity(identity: unknown, host: GuestHost): Guest {
   const parsed = parseGuestIdentity(identity);
-  if (parsed.type === 'qemu') throw new GuestError({ code: 'kind-unsupported', kind: 'qemu' });
+  if (parsed.type === 'qemu') return new QemuGuest(parsed, qemuContext(host));
   return parsed.type === 'none' ? new NoGuest() : processGuest(parsed);
 }
 
@@ -42,25 +58,36 @@ export function incomingGuest(
   spec: IncomingGuestSpec,
   commands: Readonly<Record<string, readonly string[]>>,
   directory: string,
-  _host: GuestHost,
+  host: GuestHost,
 ): IncomingGuest {
   if (spec.type === 'none') return new NoIncomingGuest();
-  if (spec.type === 'qemu') throw new GuestError({ code: 'kind-unsupported', kind: 'qemu' });
-  const command = Object.hasOwn(commands, spec.command) ? commands[spec.command] : undefined;
-  if (command === undefined) {
-    const known = Object.keys(commands);
-    throw new GuestError({ code: 'command-unknown', command: spec.command, known });
-  }
-  return new IncomingProcessGuest(command, directory, hostProcesses, hostClock);
+  if (spec.type === 'process')
+    return new IncomingProcessGuest(
+      namedCommand(spec.command, commands),
+      directory,
+      hostProcesses,
+      hostClock,
+    );
+  const command = spec.command === undefined ? null : namedCommand(spec.command, commands);
+  return new IncomingQemuGuest({ qmp: spec.qmp, command, directory }, qemuContext(host));
 }
 
 /** The prepared guest that a journal names: `resume` and `destroy` work on it. Throws `identity-invalid`. */
-export function incomingGuestFromIdentity(identity: unknown, _host: GuestHost): IncomingGuest {
+export function incomingGuestFromIdentity(identity: unknown, host: GuestHost): IncomingGuest {
   const parsed = parseIncomingGuestIdentity(identity);
-  if (parsed.type === 'qemu') throw new GuestError({ code: 'kind-unsupported', kind: 'qemu' });
+  if (parsed.type === 'qemu') return new PreparedQemu(parsed, qemuContext(host));
   return parsed.type === 'none'
     ? new NoIncomingGuest()
     : new PreparedProcess(parsed, hostProcesses, hostClock);
+}
+
+function namedCommand(
+  name: string,
+  commands: Readonly<Record<string, readonly string[]>>,
+): readonly string[] {
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command !== undefined) return command;
+  throw new GuestError({ code: 'command-unknown', command: name, known: Object.keys(commands) });
 }
 
 function processGuest({ pid, startTime, bootId }: ProcessIdentity): Guest {

@@ -14,7 +14,31 @@ export type GuestFault =
   | { readonly code: 'prepare-failed'; readonly reason: string }
   | { readonly code: 'not-prepared' }
   | { readonly code: 'device-state-refused' }
-  | { readonly code: 'kind-unsupported'; readonly kind: string }
+  | { readonly code: 'monitor-unreachable'; readonly path: string; readonly errno: string }
+  | { readonly code: 'monitor-busy'; readonly path: string; readonly timeoutMs: number }
+  | { readonly code: 'monitor-outside-root'; readonly path: string; readonly root: string }
+  | { readonly code: 'monitor-foreign'; readonly path: string; readonly pid: number; readonly found: number }
+  | { readonly code: 'monitor-malformed'; readonly path: string; readonly found: string }
+  | { readonly code: 'monitor-lost'; readonly path: string; readonly command: string | null }
+  | {
+      readonly code: 'monitor-timeout';
+      readonly path: string;
+      readonly command: string;
+      readonly timeoutMs: number;
+    }
+  | {
+      readonly code: 'command-failed';
+      readonly path: string;
+      readonly command: string;
+      /** QEMU's error class, such as `GenericError`. */
+      readonly class: string;
+      readonly description: string;
+    }
+  | { readonly code: 'blocked'; readonly reasons: readonly string[] }
+  | { readonly code: 'launch-failed'; readonly reason: string }
+  | { readonly code: 'resume-failed'; readonly reason: string }
+  | { readonly code: 'device-state-failed'; readonly reason: string }
+  | { readonly code: 'device-state-too-large'; readonly limitBytes: number }
   | { readonly code: 'identity-invalid'; readonly reason: string };
 
 /** Thrown for every expected failure of this package; `cause` is the system's error where there was one. */
@@ -52,8 +76,37 @@ function describe(fault: GuestFault): string {
       return 'the guest was not prepared yet';
     case 'device-state-refused':
       return 'this kind of guest has no device state, but the source sent some';
-    case 'kind-unsupported':
-      return `guests of kind ${fault.kind} are not supported`;
+    case 'monitor-unreachable':
+      return `the monitor ${fault.path} cannot be reached: ${fault.errno}`;
+    case 'monitor-busy':
+      return (
+        `no greeting from the monitor ${fault.path} within ${fault.timeoutMs} ms: another client is connected to it ` +
+        `(libvirt keeps the monitors of its guests), or its QEMU hangs; give the QEMU a monitor of its own for this (-qmp)`
+      );
+    case 'monitor-outside-root':
+      return `the monitor ${fault.path} is not below ${fault.root}`;
+    case 'monitor-foreign':
+      return `the monitor ${fault.path} belongs to process ${fault.found} and not to the guest, process ${fault.pid}`;
+    case 'monitor-malformed':
+      return `what the monitor ${fault.path} says is not QMP by the line (is it an HMP monitor, or is it pretty-printing?): ${fault.found}`;
+    case 'monitor-lost':
+      return fault.command === null
+        ? `the connection to the monitor ${fault.path} was lost`
+        : `the connection to the monitor ${fault.path} was lost before it answered ${fault.command}`;
+    case 'monitor-timeout':
+      return `the monitor ${fault.path} did not answer ${fault.command} within ${fault.timeoutMs} ms`;
+    case 'command-failed':
+      return `${fault.command} failed (${fault.class}): ${fault.description}`;
+    case 'blocked':
+      return fault.reasons.join('; ');
+    case 'launch-failed':
+      return `the guest's QEMU could not be started: ${fault.reason}`;
+    case 'resume-failed':
+      return `the guest could not be resumed: ${fault.reason}`;
+    case 'device-state-failed':
+      return `the device state could not be saved: ${fault.reason}`;
+    case 'device-state-too-large':
+      return `the device state is larger than ${fault.limitBytes} bytes: large memory that is not on a shared file moves with it`;
     case 'identity-invalid':
       return `this is not the identity of a guest: ${fault.reason}`;
   }

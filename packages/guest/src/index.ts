@@ -18,3 +18,5 @@ export type {
   RunState,
 } from './guest.ts';
 export { parseGuestIdentity, parseIncomingGuestIdentity } from './identity.ts';
+export { resolveMonitorPath } from './monitor-path.ts';
+export { Throttle } from './throttle.ts';

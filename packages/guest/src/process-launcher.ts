@@ -1,22 +1,16 @@
 // A process as the guest of the destination: a command of the configuration, made to exist stopped, started on commit.
 // It outlives the daemon: own session, output to a log file, found again by its identity. In its own session its process
 // group is orphaned from the start, so the kernel does not continue it when the daemon dies.
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findBlockedCommand } from './command-check.ts';
+import { findMissingRoom, spawnDetached } from './detached.ts';
 import { GuestError } from './errors.ts';
 import type { Clock, DeviceState, IncomingGuest, IncomingGuestIdentity } from './guest.ts';
 import type { ProcessIdentity, ResumeOutcome } from './guest.ts';
 import { SHELL, shellArguments, writeLaunchRecord } from './launch-record.ts';
 import { PreparedProcess } from './prepared-process.ts';
-import { errorCode, type Processes } from './process-state.ts';
-
-/** What record and log begin with: a block each, on most file systems. */
-const FILES_BYTES = 8192;
+import type { Processes } from './process-state.ts';
 
 /** The destination's guest when it is a process. `directory` takes the guest's record and log; it is made if missing. */
 export class IncomingProcessGuest implements IncomingGuest {
@@ -82,8 +76,8 @@ export class IncomingProcessGuest implements IncomingGuest {
     const recordPath = join(this.#directory, `${name}.record`);
     const logPath = join(this.#directory, `${name}.log`);
     await writeLaunchRecord(recordPath);
-    const process = await spawnDetached(logPath, shellArguments(recordPath, this.#command));
-    const identity = { type: 'process', recordPath, logPath, ...this.#identify(process) } as const;
+    const process = await spawnDetached(logPath, [SHELL, ...shellArguments(recordPath, this.#command)]);
+    const identity = { type: 'process', recordPath, logPath, ...this.#identify(process.pid) } as const;
     this.#prepared = new PreparedProcess(identity, this.#processes, this.#clock);
     await this.#prepared.waitUntilStopped();
     return identity;
@@ -96,36 +90,4 @@ export class IncomingProcessGuest implements IncomingGuest {
       throw new GuestError({ code: 'prepare-failed', reason: 'the guest ended at once' });
     return identity;
   }
-}
-
-/** Why a guest's files cannot be made in the directory; it is made if missing. A full file system is better known now. */
-async function findMissingRoom(directory: string): Promise<readonly string[]> {
-  const path = join(directory, `probe-${randomBytes(6).toString('hex')}`);
-  try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await writeFile(path, Buffer.alloc(FILES_BYTES), { flag: 'wx', mode: 0o600 });
-    return [];
-  } catch (error) {
-    return [`the guest's record cannot be kept in ${directory}: ${errorCode(error) ?? String(error)}`];
-  } finally {
-    await rm(path, { force: true });
-  }
-}
-
-async function spawnDetached(logPath: string, shellArgs: readonly string[]): Promise<number> {
-  const log = await open(logPath, 'wx', 0o600);
-  try {
-    const child = spawn(SHELL, shellArgs, { detached: true, stdio: ['ignore', log.fd, log.fd] });
-    const pid = await pidOf(child);
-    child.unref();
-    return pid;
-  } finally {
-    await log.close();
-  }
-}
-
-async function pidOf(child: ChildProcess): Promise<number> {
-  if (child.pid !== undefined) return child.pid;
-  const [error]: unknown[] = await once(child, 'error').catch((reason: unknown) => [reason]);
-  throw new GuestError({ code: 'prepare-failed', reason: String(error) }, { cause: error });
 }

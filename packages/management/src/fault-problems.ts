@@ -174,7 +174,41 @@ function guestProblem({ fault }: GuestError): Named {
     case 'recycled':
     case 'ended':
     case 'not-permitted':
+    case 'blocked':
       return { name: 'guest-unavailable' };
+    case 'monitor-unreachable':
+      return {
+        name: 'guest-unavailable',
+        hint: 'Start QEMU with -qmp unix:PATH,server=on,wait=off, at a path that this daemon may connect to.',
+      };
+    case 'monitor-busy':
+    case 'monitor-foreign':
+      return {
+        name: 'guest-unavailable',
+        hint: 'A monitor serves one client: give QEMU another one for this daemon (a second -qmp).',
+      };
+    case 'monitor-malformed':
+      return {
+        name: 'guest-unavailable',
+        hint: 'The monitor must speak QMP without pretty=on.',
+      };
+    case 'monitor-outside-root':
+      return {
+        name: 'monitor-outside-root',
+        hint: 'Move the monitor, or start the daemon with another --qmp-root.',
+      };
+    case 'monitor-timeout':
+      return { name: 'guest-failed', hint: 'QEMU hangs, or its storage does.' };
+    case 'launch-failed':
+      return {
+        name: 'guest-failed',
+        hint: 'The command comes from the configuration (guest-commands); its log is in the state directory.',
+      };
+    case 'device-state-too-large':
+      return {
+        name: 'guest-failed',
+        hint: 'Memory that is not on a shared file moves with the device state: use memory-backend-file,share=on.',
+      };
     default:
       return { name: 'guest-failed' };
   }

@@ -9,7 +9,6 @@ export * from './fault-problems.ts';
 export * from './help.ts';
 export * from './implement.ts';
 export * from './listen.ts';
-export * from './monitor-path.ts';
 export * from './metrics.ts';
 export * from './open-journal.ts';
 export * from './openapi.ts';

@@ -76,10 +76,17 @@ export class ImageMapping {
     return runsOf(kernel, at, pageCount);
   }
 
-  /** Builds the page tables of a batch that will be compared later; as `compare`, it touches no hole. */
-  prepare(firstPage: number, pageCount: number): void {
+  /**
+   * Copies a batch into the beginning of `target`, as read does, and builds the page tables for comparing it later; as
+   * `compare`, it touches no hole. False, and nothing copied, where the batch has one or is not mapped: read it.
+   */
+  copyTo(firstPage: number, pageCount: number, target: Uint8Array): boolean {
     const window = this.#windowOf(firstPage);
-    if (window !== undefined) this.#lookUp(window, firstPage % this.#windowPages, pageCount);
+    if (window === undefined) return false;
+    const at = firstPage % this.#windowPages;
+    if (this.#lookUp(window, at, pageCount) > 0) return false;
+    target.set(window.kernel.window.subarray(at * PAGE_SIZE, (at + pageCount) * PAGE_SIZE));
+    return true;
   }
 
   /** Fills in which pages may be touched; the result is how many may not. The first time it maps them at once. */

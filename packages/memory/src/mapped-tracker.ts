@@ -31,20 +31,14 @@ export class MappedTracker implements DirtyTracker {
   }
 
   /**
-   * In the bulk stage every page differs: it is read, and mapped after that, while the line is the bottleneck.
+   * In the bulk stage every page differs: nothing is compared.
    * Throws MemoryError: truncated, io.
    */
   *candidates(round: TrackedRound): Generator<PageRun, void, undefined> {
     this.#mapping.startRound();
     for (const run of this.#tracker.candidates(round)) {
-      if (run.kind !== 'data') {
-        yield run;
-      } else if (round.round > 0) {
-        yield* this.#compared(run);
-      } else {
-        yield run;
-        this.#mapping.prepare(run.firstPage, run.pageCount);
-      }
+      if (run.kind === 'data' && round.round > 0) yield* this.#compared(run);
+      else yield run;
     }
   }
 

@@ -5,7 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import { ioError } from './errors.ts';
-import { isGone, listProcesses, readMappings, type FileMapping, type MappedFile } from './proc-maps.ts';
+import { isGone, mappingsOf, readAllMaps, type FileMapping, type MappedFile } from './proc-maps.ts';
 
 /** A process that maps the image at least once. */
 export interface Mapper {
@@ -29,10 +29,9 @@ export interface Mappings {
 export async function findMappings(file: MappedFile, { proc = '/proc' } = {}): Promise<Mappings> {
   const mappers: Mapper[] = [];
   let unreadableCount = 0;
-  for (const pid of await listProcesses(proc)) {
-    const mappings = await readMappings(pid, file, { proc });
-    if (mappings === 'unreadable') unreadableCount += 1;
-    const use = typeof mappings === 'string' ? undefined : useOf(mappings);
+  for await (const { pid, maps } of readAllMaps(proc)) {
+    if (maps === 'unreadable') unreadableCount += 1;
+    const use = typeof maps === 'string' ? undefined : useOf(mappingsOf(maps.text, file));
     const startTime = use === undefined ? undefined : processStartTime(pid, { proc });
     // Without a start time the process ended meanwhile, and its mappings with it.
     if (use !== undefined && startTime !== undefined) mappers.push({ pid, startTime, ...use });

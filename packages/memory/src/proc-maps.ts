@@ -3,7 +3,9 @@
 // mapping. `proc` is where procfs is; tests lay out a folder like it.
 
 import { readFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
+import { performance } from 'node:perf_hooks';
+import { setImmediate as turn } from 'node:timers/promises';
 import { errnoOf, ioError } from './errors.ts';
 import { isSameFile, type FileIdentity } from './file-identity.ts';
 
@@ -21,52 +23,55 @@ export interface FileMapping extends MappedFile {
   readonly permissions: string;
 }
 
-/** The pids there are now. Throws MemoryError `io` if `proc` cannot be read. */
-export async function listProcesses(proc: string): Promise<number[]> {
+/** The text of a maps file. `gone`: the process ended, or is one of the kernel's. */
+export type Maps = { readonly text: string } | 'gone' | 'unreadable';
+
+/**
+ * How long processes are looked through at a stretch. Reading their maps synchronously takes 8 ms for 96 processes,
+ * through promises 40; in slices, so that a host with thousands of processes does not keep its daemon from answering.
+ */
+const SLICE_MS = 4;
+
+/** Reads every process's mappings, by pid. Throws MemoryError `io` if `proc` cannot be read. */
+export async function* readAllMaps(
+  proc: string,
+): AsyncGenerator<{ readonly pid: number; readonly maps: Maps }, void, undefined> {
+  let sliceEndMs = performance.now() + SLICE_MS;
+  for (const pid of await listProcesses(proc)) {
+    if (performance.now() >= sliceEndMs) {
+      await turn();
+      sliceEndMs = performance.now() + SLICE_MS;
+    }
+    yield { pid, maps: readMaps(`${proc}/${pid}/maps`) };
+  }
+}
+
+/** The mappings of the file in one process, in the order of their addresses. */
+export function readMappings(
+  pid: number,
+  file: MappedFile,
+  { proc = '/proc' } = {},
+): readonly FileMapping[] | 'gone' | 'unreadable' {
+  const maps = readMaps(`${proc}/${pid}/maps`);
+  return typeof maps === 'string' ? maps : mappingsOf(maps.text, file);
+}
+
+async function listProcesses(proc: string): Promise<number[]> {
   try {
     const names = await readdir(proc);
-    return names.filter((name) => /^[1-9][0-9]*$/.test(name)).map(Number);
+    const pids = names.filter((name) => /^[1-9][0-9]*$/.test(name)).map(Number);
+    return pids.toSorted((a, b) => a - b);
   } catch (error) {
     throw ioError('list the processes that map', proc, error);
   }
 }
 
-/** The mappings of the file in one process, in the order of their addresses. */
-export async function readMappings(
-  pid: number,
-  file: MappedFile,
-  { proc = '/proc' } = {},
-): Promise<readonly FileMapping[] | 'gone' | 'unreadable'> {
-  const maps = await readMaps(`${proc}/${pid}/maps`);
-  return typeof maps === 'string' ? maps : mappingsOf(maps.text, file);
-}
-
-/** Text of a maps file. */
-async function readMaps(path: string): Promise<{ readonly text: string } | 'gone' | 'unreadable'> {
-  try {
-    return { text: await readFile(path, 'utf8') };
-  } catch (error) {
-    return isGone(error) ? 'gone' : 'unreadable';
-  }
-}
-
-/** As readMaps, for where waiting would cost more. */
-export function readMapsSync(path: string): { readonly text: string } | 'gone' | 'unreadable' {
+function readMaps(path: string): Maps {
   try {
     return { text: readFileSync(path, 'utf8') };
   } catch (error) {
     return isGone(error) ? 'gone' : 'unreadable';
   }
-}
-
-/** As readMappings, for where waiting would cost more. */
-export function readMappingsSync(
-  pid: number,
-  file: MappedFile,
-  { proc = '/proc' } = {},
-): readonly FileMapping[] | 'gone' | 'unreadable' {
-  const maps = readMapsSync(`${proc}/${pid}/maps`);
-  return typeof maps === 'string' ? maps : mappingsOf(maps.text, file);
 }
 
 /**

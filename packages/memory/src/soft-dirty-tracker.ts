@@ -13,7 +13,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { MemoryError } from './errors.ts';
 import { processStartTime } from './mappings.ts';
 import { Pagemap, UNMAPPED, WRITTEN } from './pagemap.ts';
-import { readMappingsSync, type MappedFile } from './proc-maps.ts';
+import { readMappings, type MappedFile } from './proc-maps.ts';
 import { dataBatches, type ScanTracker } from './scan-tracker.ts';
 import type { Shard, ShardChunk } from './shard.ts';
 import type { DirtyTracker, PageRun, TrackedRound } from './tracker.ts';
@@ -101,7 +101,7 @@ export class SoftDirtyTracker implements DirtyTracker {
     for (const { writer } of this.#writers) {
       const { pid, startTime, ranges } = writer;
       if (processStartTime(pid, this.#proc) !== startTime) return `process ${pid} has ended`;
-      const mappings = readMappingsSync(pid, file, this.#proc);
+      const mappings = readMappings(pid, file, this.#proc);
       if (typeof mappings === 'string') return `the mappings of process ${pid} cannot be read any more`;
       if (!isDeepStrictEqual(writableRanges(mappings), ranges))
         return `process ${pid} maps ${file.path} otherwise than before`;

@@ -3,16 +3,9 @@
 // Invariant: a process that may be one is listed or counted as unreadable, never passed over. A process that writes
 // with pwrite, or maps an image later, is not in the list; the tracker's conditions are there for these.
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { PAGE_SIZE } from '@pageferry/xbzrle';
 import { processStartTime } from './mappings.ts';
-import { listProcesses, mappingsOf, readMapsSync, type FileMapping, type MappedFile } from './proc-maps.ts';
-
-/**
- * Reading maps takes 0.07 ms a process where nothing is awaited, and three times that with promises: it is part of the
- * pause. So that requests are answered meanwhile, not all processes are read in a row.
- */
-const PROCESSES_IN_A_ROW = 32;
+import { mappingsOf, readAllMaps, type FileMapping, type MappedFile } from './proc-maps.ts';
 
 /** Pages of an image in a process's memory. */
 export interface WritableRange {
@@ -44,10 +37,7 @@ export interface Writers {
 export async function findWriters(files: readonly MappedFile[], { proc = '/proc' } = {}): Promise<Writers> {
   const images: Writer[][] = files.map(() => []);
   let unreadableCount = 0;
-  const pids = (await listProcesses(proc)).toSorted((a, b) => a - b);
-  for (const [turn, pid] of pids.entries()) {
-    if (turn % PROCESSES_IN_A_ROW === PROCESSES_IN_A_ROW - 1) await nextTurn();
-    const maps = readMapsSync(`${proc}/${pid}/maps`);
+  for await (const { pid, maps } of readAllMaps(proc)) {
     if (maps === 'unreadable') unreadableCount += 1;
     if (typeof maps === 'string') continue;
     for (const [index, file] of files.entries()) {

@@ -39,6 +39,10 @@ function changedPages(mapping: ImageMapping, table: ReturnType<typeof digestTabl
   return changed;
 }
 
+function pagesOf(bytes: Uint8Array, pageCount: number): Uint8Array[] {
+  return range(0, pageCount).map((page) => bytes.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE));
+}
+
 function faultOf(work: () => void): unknown {
   try {
     work();
@@ -100,6 +104,23 @@ void t.test('holes are not touched: long ones, single ones, and what was punched
   fileCalls.punchHole(file.fd, 800 * PAGE_SIZE, PAGE_SIZE);
   t.ok(changedPages(mapping, table).has(800), 'a page that became a hole differs');
   t.equal(allocatedPageCount(file.fd), data.length - 1);
+});
+
+void t.test('a batch is copied as it is read; one with a hole is not, and stays as it was', (t) => {
+  t.plan(7);
+  const file = image(
+    t,
+    range(0, PAGES).filter((page) => page !== 300),
+  );
+  const mapping = mappingOf(file);
+  const target = new Uint8Array(BATCH_PAGES * PAGE_SIZE + 1).fill(7);
+  t.ok(mapping.copyTo(512, BATCH_PAGES, target));
+  t.same(pagesOf(target, BATCH_PAGES), range(512, 768).map(dataPage));
+  t.equal(target.at(-1), 7, 'nothing behind it');
+  t.ok(mapping.copyTo(1280, 20, target), 'the end of the second window');
+  t.same(pagesOf(target, 20), range(1280, 1300).map(dataPage));
+  t.notOk(mapping.copyTo(256, BATCH_PAGES, target), 'page 300 is a hole');
+  t.equal(allocatedPageCount(file.fd), PAGES - 1);
 });
 
 void t.test('windows of full size: pages at their borders and beyond 4 GiB', (t) => {

@@ -9,14 +9,24 @@ export function guestPorts(guest: Guest): SourcePorts['guest'] {
   };
 }
 
-/**
- * `gone`: the guest has ended by itself, there is nothing to resume. What it is controlled by is let go, since nothing
- * may follow.
- */
+/** A guest of an earlier life: resumed and let go, since nobody else here holds it. */
+export function recoveredGuestPorts(guest: Guest): SourcePorts['guest'] {
+  return {
+    ...guestPorts(guest),
+    resume: async () => {
+      try {
+        return await resumeGuest(guest);
+      } finally {
+        await guest.close();
+      }
+    },
+  };
+}
+
+/** `gone`: the guest has ended by itself, there is nothing to resume. */
 export async function resumeGuest(guest: Guest): Promise<'resumed' | 'gone'> {
   try {
     await guest.resume();
-    await guest.close();
     return 'resumed';
   } catch (error) {
     if (error instanceof GuestError && ['ended', 'recycled', 'no-such-process'].includes(error.fault.code))

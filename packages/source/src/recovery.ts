@@ -8,7 +8,7 @@ import { parseTcpAddress } from '@pageferry/protocol';
 import { endProcess, system } from '@pageferry/transport';
 import type { Logger } from 'pino';
 import { GuardHolder, type Held } from './attempt.ts';
-import { guestPorts } from './guest-ports.ts';
+import { recoveredGuestPorts } from './guest-ports.ts';
 import { Ownership } from './ownership.ts';
 import type { LinkTimes } from './session.ts';
 
@@ -41,7 +41,7 @@ export function recoverHandover(
     ports: {
       journal,
       guard,
-      guest: guestPorts(guestFromIdentity(session.guest, system)),
+      guest: recoveredGuestPorts(guestFromIdentity(session.guest, system)),
       endEngine: () => endProcess(session.engine),
     },
     logger,

@@ -2,8 +2,13 @@
  * What a migration needs from its beginning to its end, however often its connections are made anew: the guest and
  * the images, checked and held, and where the destination is. Whatever fails undoes what was done before it.
  */
-import { guestFromIdentity, guestFromSpec, type Guest, type GuestSpec } from '@pageferry/guest';
-import { monitorPath } from '@pageferry/management';
+import {
+  guestFromIdentity,
+  guestFromSpec,
+  resolveMonitorPath,
+  type Guest,
+  type GuestSpec,
+} from '@pageferry/guest';
 import type { ImageSet } from '@pageferry/memory';
 import {
   isLoopbackHost,
@@ -56,7 +61,7 @@ export async function setUp(
   const address = checkedAddress(body.uri, policy.allowsPlainTcp);
   const guest =
     identity === undefined
-      ? await guestFromSpec(checkedSpec(body.guest, policy.qmpRoot), system)
+      ? await guestFromSpec(await checkedSpec(body.guest, policy.qmpRoot), system)
       : guestFromIdentity(identity, system);
   try {
     const { blocks, guestFacts } = await inspect(guest, body);
@@ -84,8 +89,8 @@ async function inspect(
 }
 
 /** A monitor is named by its real path, below the root. */
-function checkedSpec(spec: MigrateBody['guest'], qmpRoot: string): GuestSpec {
-  return spec.type === 'qemu' ? { type: 'qemu', qmp: monitorPath(spec.qmp, qmpRoot) } : spec;
+async function checkedSpec(spec: MigrateBody['guest'], qmpRoot: string): Promise<GuestSpec> {
+  return spec.type === 'qemu' ? { type: 'qemu', qmp: await resolveMonitorPath(spec.qmp, qmpRoot) } : spec;
 }
 
 function pidOf(guest: Guest): number | undefined {

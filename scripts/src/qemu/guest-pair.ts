@@ -19,11 +19,12 @@ export type PlaceName = 'a' | 'b';
 export const PLACES = ['a', 'b'] as const;
 
 export interface GuestOptions extends WorkloadOptions {
-  readonly memoryMib: number;
+  /** Of the RAM, bytes. */
+  readonly memoryBytes: number;
 }
 
 /** What of a machine a test may make different at one place. */
-export type MachineChanges = Partial<Pick<Machine, 'type' | 'disk' | 'memoryMib' | 'append'>>;
+export type MachineChanges = Partial<Pick<Machine, 'type' | 'disk' | 'memoryBytes' | 'append'>>;
 
 /** A command of the user of a monitor, on its way to the QEMU. */
 export interface CommandSight {
@@ -85,7 +86,7 @@ export class GuestPair {
     const machine = machineCommand({
       boot: this.#boot,
       append: workloadCommandLine(this.options),
-      memoryMib: this.options.memoryMib,
+      memoryBytes: this.options.memoryBytes,
       image: this.image(place),
       disk: join(this.directory, 'disk.img'),
       serial: join(this.directory, `${place}.serial`),

@@ -5,6 +5,7 @@ export * from './guest-image.ts';
 export * from './guest-pair.ts';
 export * from './machine.ts';
 export * from './monitor.ts';
+export * from './native-migration.ts';
 export * from './qmp-proxy.ts';
 export * from './serial-console.ts';
 export * from './workload-guest.ts';

@@ -12,7 +12,8 @@ export interface Machine {
   readonly boot: BootFiles;
   /** The kernel's command line. */
   readonly append: string;
-  readonly memoryMib: number;
+  /** Of the RAM, bytes. */
+  readonly memoryBytes: number;
   /** Of the side's RAM. */
   readonly image: string;
   /** On storage that both sides share. */
@@ -29,7 +30,7 @@ export interface Machine {
 
 /** The program and its arguments. */
 export function machineCommand(machine: Machine): readonly string[] {
-  const { boot, append, memoryMib, image, disk, serial, qmp, type = 'pc', isIncoming } = machine;
+  const { boot, append, memoryBytes, image, disk, serial, qmp, type = 'pc', isIncoming } = machine;
   return [
     QEMU,
     '-nodefaults',
@@ -40,9 +41,9 @@ export function machineCommand(machine: Machine): readonly string[] {
     '-machine',
     `${type},accel=tcg,memory-backend=${RAM_ID}`,
     '-m',
-    `${memoryMib}M`,
+    `${memoryBytes / 1024}K`,
     '-object',
-    `memory-backend-file,id=${RAM_ID},size=${memoryMib}M,mem-path=${image},share=on`,
+    `memory-backend-file,id=${RAM_ID},size=${memoryBytes},mem-path=${image},share=on`,
     '-kernel',
     boot.kernel,
     '-initrd',

@@ -4,10 +4,10 @@
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { errorCode } from '../harness/error-code.ts';
 import { eventually, guarded } from '../harness/wait.ts';
+import { onLine } from './socket-lines.ts';
 
 const message = z.object({
   QMP: z.unknown().optional(),
@@ -22,13 +22,17 @@ export class Monitor {
   readonly events: string[] = [];
   readonly #socket: Socket;
   readonly #answers: Message[] = [];
+  readonly #closed: Promise<unknown>;
   #wake: () => void = () => undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on('error', () => socket.destroy());
+    this.#closed = new Promise((resolve) => {
+      socket.once('close', resolve);
+    });
     socket.once('close', () => this.#wake());
-    createInterface({ input: socket }).on('line', (line) => this.#take(message.parse(JSON.parse(line))));
+    onLine(socket, (line) => this.#take(message.parse(JSON.parse(line))));
   }
 
   /** Connects as soon as somebody listens there. */
@@ -46,6 +50,12 @@ export class Monitor {
     const answer = await guarded(`the answer to ${command}`, this.#next());
     if (answer.error !== undefined) throw new Error(`${command}: ${answer.error.desc}`);
     return answer.return;
+  }
+
+  /** Ends the QEMU, which may go before it has answered. */
+  async quit(): Promise<void> {
+    this.#socket.write('{"execute":"quit"}\n');
+    await guarded('the end of QEMU', this.#closed);
   }
 
   close(): void {

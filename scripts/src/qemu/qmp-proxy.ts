@@ -6,11 +6,11 @@
  */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { programPath } from '../harness/child.ts';
 import { eventually } from '../harness/wait.ts';
 import { errorCode } from '../harness/error-code.ts';
+import { onLine } from './socket-lines.ts';
 import { compiled } from './workload-guest.ts';
 
 /** Called with the name of each command before it goes on; false: it is lost. */
@@ -68,10 +68,15 @@ export class QmpProxy {
     user.once('close', () => qemu.destroy());
     qemu.once('close', () => user.destroy());
     qemu.on('data', (bytes: Uint8Array) => user.write(bytes));
-    for await (const line of createInterface({ input: user })) {
+    let passed = Promise.resolve();
+    const pass = async (line: string): Promise<void> => {
       const name = command.safeParse(JSON.parse(line)).data?.execute ?? '';
       if (await this.#before(name)) qemu.write(`${line}\n`);
-    }
+    };
+    // One after the other; a hook that throws ends the connection.
+    onLine(user, (line) => {
+      passed = passed.then(() => pass(line)).catch(() => void user.destroy());
+    });
   }
 
   #keep(socket: Socket): void {

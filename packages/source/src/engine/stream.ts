@@ -178,7 +178,7 @@ export class Stream {
 
   /** Reads a run and appends what changed of it to the slot's frame. */
   #encode(slot: number, block: BlockShard, run: PageRun, plan: RoundPlan): void {
-    const { table, reader } = block;
+    const { table } = block;
     const kernel = this.#kernel;
     const extent = Math.floor(run.firstPage / EXTENT_PAGES);
     table.load(run.firstPage, run.pageCount, kernel.digests);
@@ -195,7 +195,7 @@ export class Stream {
     if (run.kind === 'hole') {
       changedCount = kernel.encodeZeroBatch(slot, batch);
     } else {
-      reader.read(run.firstPage, run.pageCount, kernel.input(slot));
+      snapshot(block, run, plan.round, kernel.input(slot));
       changedCount = kernel.encodeBatch(slot, batch);
     }
     const isWholeHole = run.kind === 'hole' && run.pageCount === EXTENT_PAGES;
@@ -277,4 +277,17 @@ export class Stream {
     const tracker = new MappedTracker({ tracker: softDirty, mapping, table });
     return { index, shard, reader, table, scan, mapping, softDirty, tracker };
   }
+}
+
+/**
+ * Copies a run into the beginning of `target`. The bulk stage copies from the mapping, whose page tables the scans after
+ * it need: half the time of reading.
+ */
+function snapshot(
+  { mapping, reader }: BlockShard,
+  { firstPage, pageCount }: PageRun,
+  round: number,
+  target: Uint8Array,
+): void {
+  if (round > 0 || !mapping.copyTo(firstPage, pageCount, target)) reader.read(firstPage, pageCount, target);
 }
