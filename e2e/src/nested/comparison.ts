@@ -15,7 +15,8 @@ const SIZE_BYTES = 256 * 2 ** 20;
 const TURNS = 3;
 const ROUNDS = 3;
 const TICK_MS = 10;
-const TIMES = { 'ping-timeout': 60_000, 'hello-timeout': 60_000 } as const;
+/** An emulated machine on a busy host may take a minute to start a process. */
+const TIMES = { 'ping-timeout': 300_000, 'hello-timeout': 300_000 } as const;
 type MigrationResult = Extract<NestedResult, { type: 'migration' }>;
 
 const TRACKERS: readonly (readonly [MigrationResult['tracker'], Tracker])[] = [
@@ -74,8 +75,8 @@ async function migrate(
     tracker,
     parameters: {
       ...TIMES,
-      'connect-timeout': 60_000,
-      'switchover-timeout': 120_000,
+      'connect-timeout': 300_000,
+      'switchover-timeout': 600_000,
       'min-rounds': ROUNDS,
       'max-rounds': ROUNDS,
       'on-no-convergence': 'switchover',

@@ -13,7 +13,8 @@ import { Subject } from './subject.ts';
 const PAGES = 4096;
 const PAGE_BYTES = 4096;
 const FILL = 0x11;
-const TIMES = { 'ping-timeout': 60_000, 'hello-timeout': 60_000 } as const;
+/** An emulated machine on a busy host may take a minute to start a process. */
+const TIMES = { 'ping-timeout': 300_000, 'hello-timeout': 300_000 } as const;
 
 /** What came of it. */
 export interface LossResult {
@@ -85,8 +86,8 @@ async function migrate(
     tracker: { type: 'soft-dirty', 'final-scan': finalScan },
     parameters: {
       ...TIMES,
-      'connect-timeout': 60_000,
-      'switchover-timeout': 120_000,
+      'connect-timeout': 300_000,
+      'switchover-timeout': 600_000,
       'min-rounds': 1,
       'max-rounds': 1,
       'on-no-convergence': 'switchover',

@@ -18,6 +18,8 @@ export interface Loss {
   /** The pages that come to be other than they were. */
   readonly pages: { readonly first: number; readonly count: number };
   readonly carryOut: (subject: Subject, imagePath: string) => Promise<void>;
+  /** Nobody but the guest itself can know of it: without the final scan that it does not do so is the operator's word. */
+  readonly isGuestsOwn?: boolean;
 }
 
 const VALUE = 0xa5;
@@ -43,6 +45,12 @@ export const LOSSES: readonly Loss[] = [
     ...usual,
     name: 'MADV_DONTNEED after the write',
     carryOut: orders(order('write'), order('drop')),
+  },
+  {
+    ...usual,
+    name: 'MADV_DONTNEED after the write, and read',
+    carryOut: orders(order('write'), order('drop'), order('read')),
+    isGuestsOwn: true,
   },
   { ...usual, name: 'written with pwrite', carryOut: orders(order('call')) },
   { ...usual, name: 'hole punched (MADV_REMOVE)', carryOut: orders(order('punch')) },

@@ -21,6 +21,7 @@ const mmap = libc.func(
 );
 const madvise = libc.func('int madvise(uintptr_t at, size_t length, int advice)');
 const memset = libc.func('void *memset(uintptr_t at, int value, size_t length)');
+const memcmp = libc.func('int memcmp(uintptr_t a, uintptr_t b, size_t length)');
 const fork = libc.func('int fork()');
 const waitpid = libc.func('int waitpid(int pid, void *status, int options)');
 const exitNow = libc.func('void _exit(int status)');
@@ -47,6 +48,10 @@ function carryOut({ deed, first, count, value }: SubjectOrder): void {
   switch (deed) {
     case 'write':
       for (let page = 0; page < count; page += 1) memset(at + page * PAGE_BYTES, value, 64);
+      break;
+    case 'read':
+      for (let page = 0; page < count; page += 1)
+        memcmp(at + page * PAGE_BYTES, at + page * PAGE_BYTES + 64, 1);
       break;
     case 'drop':
       advise(at, count, MADV_DONTNEED);
