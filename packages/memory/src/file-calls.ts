@@ -34,3 +34,12 @@ export interface MappingCalls {
   /** madvise MADV_POPULATE_READ: builds page tables at once. A hole would be allocated. Only saves time: it may fail. */
   populate(mapped: Uint8Array): void;
 }
+
+/** A call on a file that is watched. A failure throws a system error. */
+export interface WatchCalls {
+  /**
+   * A descriptor of inotify that does not block, with a watch on the file for IN_OPEN and IN_MODIFY: it reads as EAGAIN
+   * as long as neither has happened.
+   */
+  watchFile(path: string): number;
+}

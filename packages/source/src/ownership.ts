@@ -45,6 +45,8 @@ const RETRY_MS = 1000;
 export interface HandoverFacts {
   readonly round: number;
   readonly roots: readonly Uint8Array[];
+  /** Everything was scanned after the pause. */
+  readonly sourceRescanned: boolean;
   /** Of the device state that was sent before; absent where the guest has none. */
   readonly deviceState: { readonly sizeBytes: number; readonly sha256: Uint8Array } | undefined;
 }
@@ -302,9 +304,9 @@ export class Ownership {
       return;
     }
     if (this.#facts === undefined) throw new TypeError('a handover has roots');
-    const { round, roots, deviceState } = this.#facts;
+    const { round, roots, sourceRescanned, deviceState } = this.#facts;
     const facts = { round, roots: [...roots], ...(deviceState === undefined ? {} : { deviceState }) };
-    this.#link?.send({ ...message, ...facts, sourceRescanned: true }, epoch);
+    this.#link?.send({ ...message, ...facts, sourceRescanned }, epoch);
   }
 
   #report(report: Report): void {

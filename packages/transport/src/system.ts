@@ -5,6 +5,7 @@
  * overhead (0.12 µs measured); none is made per page. Linux, 64-bit `off_t`.
  */
 import koffi from 'koffi';
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { TransportError } from './errors.ts';
 
@@ -23,6 +24,10 @@ const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 /** struct ucred: pid, uid and gid, 32 bits each. */
 const UCRED_BYTES = 12;
+const IN_NONBLOCK = 0o4000;
+const IN_CLOEXEC = 0o2000000;
+const IN_MODIFY = 0x2;
+const IN_OPEN = 0x20;
 const IPPROTO_TCP = 6;
 const TCP_USER_TIMEOUT = 18;
 const PR_SET_PDEATHSIG = 1;
@@ -47,6 +52,8 @@ const setsockopt = libc.func(
 const getsockopt = libc.func(
   'int getsockopt(int fd, int level, int option, void *value, _Inout_ uint32_t *length)',
 );
+const inotifyInit = libc.func('int inotify_init1(int flags)');
+const inotifyAddWatch = libc.func('int inotify_add_watch(int fd, const char *path, uint32_t mask)');
 const prctl = libc.func('int prctl(int option, uint64_t argument)');
 
 const errnoNames = new Map<number, string>(
@@ -121,6 +128,16 @@ export const system = {
   /** Builds the page tables of mapped memory at once; a hole in it is allocated. Does nothing before Linux 5.14. */
   populate(mapped: Uint8Array): void {
     madvise(mapped, mapped.length, MADV_POPULATE_READ);
+  },
+
+  /** A descriptor of inotify, not blocking, that says when the file is opened, written by a call or cut. */
+  watchFile(path: string): number {
+    const fd = Number(inotifyInit(IN_NONBLOCK | IN_CLOEXEC));
+    if (fd < 0) throw systemError('inotify_init1');
+    if (Number(inotifyAddWatch(fd, path, IN_MODIFY | IN_OPEN)) >= 0) return fd;
+    const error = systemError('inotify_add_watch');
+    closeSync(fd);
+    throw error;
   },
 
   /** Ends a TCP connection whose sent bytes stay unacknowledged for so long; the kernel alone tries for a quarter of an hour. */
