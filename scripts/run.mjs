@@ -73,11 +73,11 @@ function qemu() {
     .filter((file) => file.endsWith('.test.js'))
     .map((file) => join('e2e/dist/test-qemu', file));
   tap(named.length > 0 ? named : files, ['--jobs=1', '--timeout=3600']);
-  if (isAll && named.length === 0) softDirty();
+  if (isAll && named.length === 0) softDirty([]);
 }
 
 /** The soft-dirty tracker where the kernel has the bits: in a guest that runs this very build. */
-const softDirty = () => run(process.execPath, [join(root, 'e2e/dist/src/nested/main.js')]);
+const softDirty = (parts) => run(process.execPath, [join(root, 'e2e/dist/src/nested/main.js'), ...parts]);
 
 const script = (name) => run(process.execPath, [join(root, `scripts/dist/src/${name}.js`), ...extra]);
 
@@ -100,7 +100,7 @@ const commands = {
     prepare(),
     run(process.execPath, [join(root, 'e2e/dist/src/chaos/main.js'), ...extra])
   ),
-  'test:soft-dirty': () => (prepare(), softDirty()),
+  'test:soft-dirty': () => (prepare(), softDirty(extra)),
   lint: () => (prepare(), run(bin('oxlint'), ['--type-aware', '--deny-warnings'])),
   format: () => (install(), run(bin('prettier'), ['--write', '.'])),
   'format:check': () => (install(), run(bin('prettier'), ['--check', '.'])),
