@@ -43,6 +43,9 @@ export const SMALL_GUEST: GuestOptions = {
   isDisk: true,
 };
 
+/** A guest without KVM leaves little to the daemons on two cores: what is slow has not failed. */
+const PATIENCE = { 'hello-timeout': 60_000, 'ping-timeout': 60_000 } as const;
+
 /** What came of one move. */
 export interface Move {
   readonly status: MigrationStatus;
@@ -143,6 +146,7 @@ export class QemuRig {
     const armed = await this.destination.api.incoming({
       listen: 'tcp:127.0.0.1:0',
       guest: { type: 'qemu', qmp: this.pair.monitor(other).user, command: `at-${other}` },
+      parameters: PATIENCE,
       ...changes,
     });
     this.proxy.forwardTo(armed.uri);
@@ -155,8 +159,11 @@ export class QemuRig {
       token,
       guest: { type: 'qemu', qmp: this.pair.monitor(this.place).user, 'on-complete': 'quit' },
       ...changes,
-      // A guest under TCG shares its processors with the migration: it ends in any case.
+      // A guest that shares its processors with the migration may never converge: it ends in any case.
       parameters: {
+        ...PATIENCE,
+        'connect-timeout': 60_000,
+        'switchover-timeout': 60_000,
         'downtime-limit': 1000,
         'max-rounds': 4,
         'on-no-convergence': 'switchover',

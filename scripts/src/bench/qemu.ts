@@ -29,7 +29,7 @@ export async function benchQemu({ sizeBytes, pairCount }: BenchOptions): Promise
   const workspace = new Workspace('bench-qemu', 3 * memoryBytes + SMALL_FILES_BYTES);
   workspace.closeOnSignals();
   try {
-    const docsOnly = { patternMib: 0, ratePerSecond: 0, isDocs: true, isDisk: true };
+    const docsOnly = { patternMib: 0, ratePerSecond: 0, isDocs: true, isDisk: true, isProxied: false };
     const pair = await GuestPair.make(workspace.path, { memoryBytes, ...docsOnly });
     workspace.onClose(() => pair.close());
     await pair.boot('a');

@@ -2,7 +2,7 @@
  * One guest and its two places, a and b, in one directory: an image, a monitor and a console each, and the disk that both
  * share. The QEMU at the other place is started by whoever moves the guest there; where the guest runs, the consoles say.
  *
- * Monitors are reached through a proxy, which asks `beforeCommand` what becomes of a command.
+ * Monitors are reached through a proxy, unless that is not wanted, which asks `beforeCommand` what becomes of a command.
  */
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,6 +21,8 @@ export const PLACES = ['a', 'b'] as const;
 export interface GuestOptions extends WorkloadOptions {
   /** Of the RAM, bytes. */
   readonly memoryBytes: number;
+  /** Whether commands of the monitors' users can be held; true if absent. Without, nothing is in between. */
+  readonly isProxied?: boolean;
   /** Where the images are, below the guest's directory; that itself if absent. */
   readonly imageDirectory?: string;
 }
@@ -67,6 +69,7 @@ export class GuestPair {
     };
     const pair = new GuestPair(directory, options, consoles);
     pair.makeDisk(DISK, DISK_BYTES);
+    if (!pair.#isProxied) return pair;
     for (const place of PLACES)
       pair.#proxies.push(
         await QmpProxy.listen(pair.monitor(place), (command) => pair.beforeCommand({ place, command })),
@@ -99,11 +102,11 @@ export class GuestPair {
       image: this.image(place),
       disk: join(this.directory, `${DISK}.img`),
       serial: join(this.directory, `${place}.serial`),
-      qmp: this.monitor(place).qemu,
+      qmp: this.#isProxied ? this.monitor(place).qemu : this.monitor(place).user,
       isIncoming,
       ...changes,
     });
-    return behindProxy(this.monitor(place), machine);
+    return this.#isProxied ? behindProxy(this.monitor(place), machine) : machine;
   }
 
   /** Starts the QEMU of a place, with a guest that boots or one that waits to come. */
@@ -153,6 +156,10 @@ export class GuestPair {
   /** Processes of QEMUs at a place, running or stopped. */
   qemuPids(place: PlaceName): readonly number[] {
     return processesNaming(this.image(place)).filter((pid) => commandLineOf(pid)[0] === QEMU);
+  }
+
+  get #isProxied(): boolean {
+    return this.options.isProxied ?? true;
   }
 
   close(): void {
