@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Tracker, Warning } from '@pageferry/protocol';
@@ -157,26 +158,22 @@ void t.test('a pulse that comes late does not clear what a newer attempt counts 
   t.plan(3);
   const fake = makeProc(t);
   const { tracking } = trackingOf(fake, SOFT_DIRTY);
-  let goOn: () => void = () => undefined;
-  let isWaiting: () => void = () => undefined;
-  const waiting = new Promise<void>((resolve) => {
-    isWaiting = resolve;
-  });
+  const gate = new EventEmitter();
+  const arrived = once(gate, 'arrived');
   const late = tracking.startAttempt(
     guestOf(fake, async (work) => {
-      await new Promise<void>((resolve) => {
-        goOn = resolve;
-        isWaiting();
-      });
+      const goesOn = once(gate, 'go on');
+      gate.emit('arrived');
+      await goesOn;
       await work();
     }),
   );
-  await waiting;
+  await arrived;
   await tracking.startAttempt(guestOf(fake));
   tracking.roundEnded(0, 'everything', []);
   t.equal(tracking.scope, 'written');
   writeFileSync(join(fake.proc, String(GUEST_PID), 'clear_refs'), 'untouched');
-  goOn();
+  gate.emit('go on');
   await late;
   t.equal(cleared(fake), 'untouched');
   t.equal(tracking.scope, 'written', 'nor is it taken for the newer one');
