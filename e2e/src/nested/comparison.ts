@@ -11,7 +11,7 @@ import { DaemonPair } from '../daemon-pair.ts';
 import { BLOCK_ID, GUEST_COMMAND } from '../rig.ts';
 import type { NestedResult } from './results.ts';
 
-const SIZE_BYTES = 256 * 2 ** 20;
+const SIZE_BYTES = 128 * 2 ** 20;
 const TURNS = 3;
 const ROUNDS = 3;
 const TICK_MS = 10;
@@ -107,6 +107,7 @@ async function migrate(
     clearMs: pageferry.tracker?.['clear-ms'] ?? 0,
     conditionsMs: pageferry.tracker?.['conditions-ms'] ?? 0,
     isIdentical: verdict === 'identical',
+    isSaid: pageferry.tracker?.['final-scan'] === pageferry.verified.includes('source-rescanned'),
   };
 }
 

@@ -32,6 +32,8 @@ export interface LossResult {
   readonly downtimeMs: number;
   /** cmp, while both guests were stopped. */
   readonly isIdentical: boolean;
+  /** The status says of the final scan what was done. */
+  readonly isSaid: boolean;
 }
 
 export async function runLoss(pair: DaemonPair, loss: Loss, finalScan: boolean): Promise<LossResult> {
@@ -115,6 +117,7 @@ async function migrate(
     conditionsMs: tracker?.['conditions-ms'] ?? 0,
     downtimeMs: status.downtime ?? NaN,
     isIdentical: verdict === 'identical',
+    isSaid: tracker?.['final-scan'] === verified.includes('source-rescanned'),
   };
 }
 

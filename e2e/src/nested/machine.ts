@@ -78,6 +78,8 @@ function initOf(script: string, args: readonly string[]): string {
   const words = [GUEST_NODE, `${GUEST_ROOT}/${script}`, ...args].map((word) => `'${word}'`);
   return [
     'ip link set lo up',
+    // Huge pages of anonymous memory are split all the time, which would spoil every proof (thp_split_*).
+    'echo never >/sys/kernel/mm/transparent_hugepage/enabled',
     'export PAGEFERRY_TEST_PATIENCE=10 TMPDIR=/tmp',
     `cd ${GUEST_ROOT}`,
     words.join(' '),

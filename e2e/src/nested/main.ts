@@ -1,7 +1,7 @@
 /**
  * The bench of the soft-dirty tracker: npm run test:soft-dirty [-- losses comparison chaos]. This machine's kernel may have
  * no such bits, so everything runs in a guest whose kernel has them, emulated by QEMU. Each part boots a guest of its own.
- * Exit code 1 if an image was wrong, or a part did not come to its end; lost bits are only recorded.
+ * Exit code 1 if an image was wrong, the status was, or a part did not come to its end; lost bits are only recorded.
  */
 import { runNested } from './machine.ts';
 import { lossTable, ratioTable } from './report.ts';
@@ -48,7 +48,7 @@ async function run(name: PartName): Promise<boolean> {
     },
   });
   process.stdout.write(lossTable(results) + ratioTable(results));
-  const isRight = status === 0 && results.every(({ isIdentical }) => isIdentical);
+  const isRight = status === 0 && results.every(({ isIdentical, isSaid }) => isIdentical && isSaid);
   process.stdout.write(`${name}: ${isRight ? 'passed' : 'FAILED'}\n`);
   return isRight;
 }

@@ -9,13 +9,24 @@ export function lossTable(results: readonly NestedResult[]): string {
   const rows = results.filter((result): result is LossResult => result.type === 'loss');
   if (rows.length === 0) return '';
   const lines = rows.map(
-    ({ loss, finalScan, changedPages, seenPages, isRescanned, isIdentical, tracker, failedConditions }) =>
+    ({
+      loss,
+      finalScan,
+      changedPages,
+      seenPages,
+      isRescanned,
+      isIdentical,
+      isSaid,
+      tracker,
+      failedConditions,
+    }) =>
       [
         loss.padEnd(42),
         `final-scan ${finalScan ? 'on ' : 'off'}`,
         `bits ${String(seenPages).padStart(3)} of ${changedPages}`,
         isRescanned ? 'scanned' : 'bits   ',
         isIdentical ? 'identical' : 'DIFFERENT',
+        ...(isSaid ? [] : ['AND THE STATUS SAYS OTHERWISE']),
         tracker === 'soft-dirty' ? failedConditions.join('; ') : `fell back: ${tracker}`,
       ].join('  '),
   );

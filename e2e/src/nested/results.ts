@@ -16,6 +16,7 @@ export const nestedResult = z.discriminatedUnion('type', [
     conditionsMs: z.number(),
     downtimeMs: z.number(),
     isIdentical: z.boolean(),
+    isSaid: z.boolean(),
   }),
   z.object({
     type: z.literal('migration'),
@@ -33,6 +34,7 @@ export const nestedResult = z.discriminatedUnion('type', [
     clearMs: z.number(),
     conditionsMs: z.number(),
     isIdentical: z.boolean(),
+    isSaid: z.boolean(),
   }),
 ]);
 export type NestedResult = z.output<typeof nestedResult>;

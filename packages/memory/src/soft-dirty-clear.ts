@@ -3,7 +3,7 @@
 // Invariant: writing to clear_refs succeeds on a kernel without the bits too, so success proves nothing: that there are
 // bits is seen in our own memory first.
 
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
 import { PAGE_SIZE } from '@pageferry/xbzrle';
 import { errnoOf, ioError } from './errors.ts';
 import { Pagemap, WRITTEN } from './pagemap.ts';
@@ -47,8 +47,8 @@ function hasWrittenStack(proc: string): boolean {
 /** Why the bits of a process may not be read or cleared, in words; undefined if they may, or if it has ended. */
 export function findAccessProblem(pid: number, { proc = '/proc' } = {}): string | undefined {
   const needed = [
-    ['pagemap', 'r'],
-    ['clear_refs', 'w'],
+    ['pagemap', constants.O_RDONLY],
+    ['clear_refs', constants.O_WRONLY],
   ] as const;
   for (const [name, flags] of needed) {
     const path = `${proc}/${pid}/${name}`;
@@ -73,7 +73,7 @@ export function clearSoftDirty(pids: Iterable<number>, { proc = '/proc' } = {}):
 function clear(path: string): void {
   let fd: number | undefined;
   try {
-    fd = openSync(path, 'w');
+    fd = openSync(path, constants.O_WRONLY);
     writeSync(fd, CLEAR_SOFT_DIRTY);
   } catch (error) {
     if (!isGone(error)) throw ioError('clear the soft-dirty bits by', path, error);

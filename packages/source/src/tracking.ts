@@ -33,6 +33,8 @@ export interface TrackingOptions {
   readonly requested: Tracker;
   readonly logger: Logger;
   readonly warn: (warning: Warning) => void;
+  /** Where procfs is. */
+  readonly proc?: string;
 }
 
 /** What is tracked. */
@@ -60,7 +62,8 @@ interface Tracked {
 
 export class Tracking {
   readonly #options: TrackingOptions;
-  readonly #locks = new ProcessLocks(system);
+  readonly #proc: { readonly proc: string };
+  readonly #locks: ProcessLocks;
   /** Counts attempts: one that has failed may still be waiting for something. */
   #attempt = 0;
   #tracked: Tracked | undefined;
@@ -74,6 +77,8 @@ export class Tracking {
 
   constructor(options: TrackingOptions) {
     this.#options = options;
+    this.#proc = { proc: options.proc ?? '/proc' };
+    this.#locks = new ProcessLocks(system, this.#proc);
   }
 
   get status(): TrackerStatus {
@@ -169,7 +174,7 @@ export class Tracking {
     const { facts, guest, watches } = tracked;
     const startMs = performance.now();
     await this.#judge(async () => {
-      const now = await readSoftDirtyFacts(guest.images, watches);
+      const now = await readSoftDirtyFacts(guest.images, watches, this.#proc);
       const reasons = await guest.reasons();
       const failed = [...findFailedConditions(facts, reasons), ...findFailedSince(facts, now, reasons)];
       return [...new Set(failed)];
@@ -178,15 +183,22 @@ export class Tracking {
     return this.finalScope;
   }
 
-  /** Other migrations may track these processes. */
+  /** The migration is over: others may track these processes. */
   release(): void {
-    this.#endAttempt();
+    this.#closeWatches();
     this.#locks.release();
   }
 
   #endAttempt(): void {
-    closeAll(this.#tracked?.watches ?? []);
+    this.#closeWatches();
     this.#tracked = undefined;
+  }
+
+  /** What was decided stays to be seen in the status. */
+  #closeWatches(): void {
+    if (this.#tracked === undefined) return;
+    closeAll(this.#tracked.watches);
+    this.#tracked = { ...this.#tracked, watches: [] };
   }
 
   get #isFinalScanWanted(): boolean {
@@ -201,7 +213,7 @@ export class Tracking {
     if (this.#isFinalScanWanted) return undefined;
     let facts: SoftDirtyFacts | undefined;
     await this.#judge(async () => {
-      facts = await readSoftDirtyFacts(guest.images, watches);
+      facts = await readSoftDirtyFacts(guest.images, watches, this.#proc);
       return findFailedConditions(facts, await guest.reasons());
     });
     return facts;
@@ -220,12 +232,12 @@ export class Tracking {
   /** Who maps the images and may be tracked by us; undefined, and the reason is noted, where the bits cannot be used. */
   async #findWriters(images: readonly WatchedImage[]): Promise<readonly WatchedWriters[] | undefined> {
     if (this.#options.requested.type === 'scan') return undefined;
-    const problem = findSoftDirtyProblem();
+    const problem = findSoftDirtyProblem(this.#proc);
     if (problem !== undefined) return this.#fallBack(problem);
     const onHugetlbfs = images.find((image) => fileSystemTypeOf(image) === HUGETLBFS_MAGIC);
     if (onHugetlbfs !== undefined)
       return this.#fallBack(`${onHugetlbfs.path} is on hugetlbfs, whose pages have no such bits`);
-    const { images: writers } = await findWriters(images);
+    const { images: writers } = await findWriters(images, this.#proc);
     const watched = images.map(({ path, device, inode }, index) => ({
       file: { path, device, inode },
       writers: writers[index] ?? [],
@@ -235,7 +247,7 @@ export class Tracking {
       return this.#fallBack(`no process maps ${unmapped.file.path} shared and writable`);
     const pids = pidsOf(watched);
     for (const pid of pids) {
-      const refused = findAccessProblem(pid);
+      const refused = findAccessProblem(pid, this.#proc);
       if (refused !== undefined) return this.#fallBack(refused);
     }
     const taken = this.#locks.take(pids);
@@ -249,7 +261,7 @@ export class Tracking {
     // A stopped guest has no request to its disk under way: one that straddled the clear would write unseen.
     await pulse(async () => {
       // A pulse that comes late, when its attempt has failed, must not clear what the next one counts on.
-      if (attempt === this.#attempt) clearSoftDirty(pidsOf(watched));
+      if (attempt === this.#attempt) clearSoftDirty(pidsOf(watched), this.#proc);
     });
     this.#clearMs += performance.now() - startMs;
     this.#clearCount += 1;
