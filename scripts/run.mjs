@@ -65,6 +65,20 @@ const tap = (files, args) => run(bin('tap'), ['run', ...args, ...files]);
 const extra = process.argv.slice(3);
 const unit = () => tap(extra.length > 0 ? extra : testFiles([...packageFolders(), 'scripts']), ['--jobs=2']);
 const e2e = () => tap(extra.length > 0 ? extra : testFiles(['e2e']), ['--jobs=2', '--timeout=400']);
+/** Real guests. `--all`: also what takes longer. Everything by itself on the machine: time is what these have little of. */
+function qemu() {
+  const isAll = extra.includes('--all');
+  const named = extra.filter((argument) => argument !== '--all');
+  const files = readdirSync(join(root, 'e2e/dist/test-qemu'), { recursive: isAll })
+    .filter((file) => file.endsWith('.test.js'))
+    .map((file) => join('e2e/dist/test-qemu', file));
+  tap(named.length > 0 ? named : files, ['--jobs=1', '--timeout=3600']);
+  if (isAll && named.length === 0) softDirty([]);
+}
+
+/** The soft-dirty tracker where the kernel has the bits: in a guest that runs this very build. */
+const softDirty = (parts) => run(process.execPath, [join(root, 'e2e/dist/src/nested/main.js'), ...parts]);
+
 const script = (name) => run(process.execPath, [join(root, `scripts/dist/src/${name}.js`), ...extra]);
 
 /** Streams of this protocol version, and their dumps by the test that reads them. */
@@ -81,14 +95,17 @@ const commands = {
   'test:unit': () => (prepare(), unit()),
   'test:e2e': () => (prepare(), e2e()),
   test: () => (prepare(), unit(), e2e()),
+  'test:qemu': () => (prepare(), qemu()),
   'test:chaos': () => (
     prepare(),
     run(process.execPath, [join(root, 'e2e/dist/src/chaos/main.js'), ...extra])
   ),
+  'test:soft-dirty': () => (prepare(), softDirty(extra)),
   lint: () => (prepare(), run(bin('oxlint'), ['--type-aware', '--deny-warnings'])),
   format: () => (install(), run(bin('prettier'), ['--write', '.'])),
   'format:check': () => (install(), run(bin('prettier'), ['--check', '.'])),
   demo: () => (prepare(), script('demo')),
+  'demo:qemu': () => (prepare(), script('demo-qemu')),
   bench: () => (prepare(), script('bench')),
   'bench:seed': () => (prepare(), script('bench-seed')),
   'dump-stream': () => (prepare(), script('dump-stream')),

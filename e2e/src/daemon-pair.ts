@@ -15,11 +15,19 @@ import {
 import { Proxy } from './proxy.ts';
 import { endAtExit, GUEST_COMMAND } from './rig.ts';
 import { guardPids } from './whereabouts.ts';
+import { Netem } from './chaos/netem.ts';
 import { SmallFileSystem } from './chaos/small-file-system.ts';
 
 export type Side = 'source' | 'destination';
 
 const ENGINE_PROGRAM = '/dist/src/engine/main.js';
+
+export interface DaemonPairOptions {
+  /** With a small file system, where this user may mount one. */
+  readonly isMounting?: boolean;
+  /** With netem on the loopback device, where this machine has it. */
+  readonly isDisturbing?: boolean;
+}
 
 export class DaemonPair {
   readonly directory: string;
@@ -28,11 +36,17 @@ export class DaemonPair {
   readonly proxy: Proxy;
   /** Undefined where nobody asked for it, or this user may not mount. */
   readonly smallFileSystem: SmallFileSystem | undefined;
+  /** Undefined where nobody asked for it, or this machine has none. */
+  readonly netem: Netem | undefined;
   readonly #scriptPath: string;
   /** Of all lives. */
   readonly #daemonPids = new Set<number>();
 
-  private constructor(directory: string, proxy: Proxy, isMounting: boolean) {
+  private constructor(
+    directory: string,
+    proxy: Proxy,
+    { isMounting, isDisturbing }: Required<DaemonPairOptions>,
+  ) {
     this.directory = directory;
     this.proxy = proxy;
     this.#scriptPath = join(directory, 'guest.sh');
@@ -45,14 +59,20 @@ export class DaemonPair {
       side: 'destination',
       guestCommands: { [GUEST_COMMAND]: command },
     });
+    this.netem = isDisturbing ? Netem.find() : undefined;
     this.smallFileSystem = isMounting ? SmallFileSystem.mount(join(directory, 'small')) : undefined;
   }
 
-  /** `isMounting`: with a small file system, where this user may mount one. */
-  static async start({ isMounting = false } = {}): Promise<DaemonPair> {
+  static async start({
+    isMounting = false,
+    isDisturbing = false,
+  }: DaemonPairOptions = {}): Promise<DaemonPair> {
     const directory = mkdtempSync('/dev/shm/pageferry-chaos-');
-    const pair = new DaemonPair(directory, await Proxy.listen(), isMounting);
-    endAtExit(directory, () => pair.smallFileSystem?.unmount());
+    const pair = new DaemonPair(directory, await Proxy.listen(), { isMounting, isDisturbing });
+    endAtExit(directory, () => {
+      pair.netem?.stop();
+      pair.smallFileSystem?.unmount();
+    });
     try {
       await pair.startWhatIsDown(['source', 'destination']);
       return pair;
@@ -102,6 +122,7 @@ export class DaemonPair {
     await this.destination.stop();
     await this.proxy.close();
     await endProcessesNaming(this.directory);
+    this.netem?.stop();
     this.smallFileSystem?.unmount();
     rmSync(this.directory, { recursive: true });
   }

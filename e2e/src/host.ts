@@ -6,6 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chownSync,
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -21,6 +22,8 @@ import { commandLineOf, errorCode, processesNaming, programPath } from '@pagefer
 
 /** The user and group nobody of Debian; files of nobody else. */
 export const OTHER_USER = 65534;
+const HUGE_PAGE_COUNT = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
+const HUGE_PAGE_BYTES = 2 ** 21;
 const AS_OTHER_USER = [
   'setpriv',
   `--reuid=${OTHER_USER}`,
@@ -59,6 +62,34 @@ export function mountOnDisk(path: string, sizeBytes: number): Mount {
   mkdirSync(path);
   execFileSync('mount', ['-o', 'loop', file, path]);
   return mountAt(path);
+}
+
+/** False where no huge pages of 2 MiB can be set aside and mounted. */
+export function whyNotHugePages(): string | false {
+  const why = whyNotMount();
+  if (why !== false) return why;
+  return existsSync(HUGE_PAGE_COUNT) ? false : 'this kernel has no huge pages of 2 MiB';
+}
+
+/** Sets so much memory aside as huge pages, and mounts a file system of them; unmounting gives them back. */
+export function mountHugePages(path: string, sizeBytes: number): Mount {
+  const before = readFileSync(HUGE_PAGE_COUNT, 'latin1');
+  const count = Number(before) + Math.ceil(sizeBytes / HUGE_PAGE_BYTES);
+  writeFileSync(HUGE_PAGE_COUNT, String(count));
+  if (Number(readFileSync(HUGE_PAGE_COUNT, 'latin1')) < count) {
+    writeFileSync(HUGE_PAGE_COUNT, before);
+    throw new Error(`the kernel has no ${sizeBytes} bytes of huge pages`);
+  }
+  mkdirSync(path);
+  execFileSync('mount', ['-t', 'hugetlbfs', '-o', 'pagesize=2M', 'pageferry-test', path]);
+  const mount = mountAt(path);
+  return {
+    ...mount,
+    unmount: () => {
+      mount.unmount();
+      writeFileSync(HUGE_PAGE_COUNT, before);
+    },
+  };
 }
 
 /** A file that takes all room but `freeBytes`; `empty` gives it back. */

@@ -37,6 +37,8 @@ export interface WorkloadOptions {
   readonly ratePerSecond: number;
   readonly docsRatePerSecond: number;
   readonly zeroShare: number;
+  /** Writes through a shared mapping rather than with pwrite. */
+  readonly isMapped?: boolean;
 }
 
 export class Workload {
@@ -168,7 +170,7 @@ export class Workload {
   }
 
   #arguments(image: string, instance: string, startAt: 'fresh' | 'continue'): readonly string[] {
-    const { program, seed, ratePerSecond, docsRatePerSecond, zeroShare } = this.#options;
+    const { program, seed, ratePerSecond, docsRatePerSecond, zeroShare, isMapped = false } = this.#options;
     const values = {
       image,
       program,
@@ -176,6 +178,7 @@ export class Workload {
       rate: ratePerSecond,
       'docs-rate': docsRatePerSecond,
       'zero-share': zeroShare,
+      'write-with': isMapped ? 'mapping' : 'pwrite',
       log: this.logPath,
       instance,
       'start-at': startAt,

@@ -11,7 +11,7 @@ import { runChaos, type ChaosResult } from '../src/chaos/run.ts';
 
 const RUN_COUNT = 10;
 const FIRST_SEED = 1;
-const OPTIONS = { faults: ['none'], streams: { least: 1, most: 3 } } as const;
+const OPTIONS = { faults: ['none'], tracker: 'scan', streams: { least: 1, most: 3 } } as const;
 
 void t.test(`${RUN_COUNT} runs without a fault`, async (t) => {
   const pair = await DaemonPair.start();

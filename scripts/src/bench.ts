@@ -3,6 +3,7 @@
 import { benchMemory } from './bench/memory.ts';
 import { USAGE, parseBenchOptions } from './bench/options.ts';
 import type { BenchOptions, Part } from './bench/options.ts';
+import { benchQemu } from './bench/qemu.ts';
 import { benchStatus } from './bench/status-latency.ts';
 import { benchTransfer } from './bench/transfer.ts';
 import { benchVerification } from './bench/verification.ts';
@@ -12,6 +13,7 @@ const BENCHES: Readonly<Record<Part, (options: BenchOptions) => Promise<boolean>
   status: benchStatus,
   memory: benchMemory,
   verification: benchVerification,
+  qemu: benchQemu,
 };
 
 async function main(args: readonly string[]): Promise<number> {

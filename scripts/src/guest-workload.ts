@@ -10,6 +10,7 @@ import { OperationLog } from './workload/operation-log.ts';
 import { USAGE, parseWorkloadOptions } from './workload/options.ts';
 import type { WorkloadOptions } from './workload/options.ts';
 import { LaneWriter } from './workload/writer.ts';
+import { writeThroughMapping, writeWithCalls } from './workload/written-image.ts';
 
 const TICK_MS = 2;
 
@@ -19,7 +20,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const options = parseWorkloadOptions(args, (path) => statSync(path).size);
-  const file = openSync(options.image, 'r+');
+  const file = openSync(options.image, options.isMapped ? 'r' : 'r+');
   const log = options.log === null ? null : new OperationLog(options.log, options.instance);
   try {
     const writers = createWriters(file, lanesOf(options.plan), log, options);
@@ -46,8 +47,9 @@ function createWriters(
 ): readonly LaneWriter[] {
   const last = options.isContinued ? findContinuation(file, lanes, options) : new Map<LaneName, number>();
   if (options.isContinued) verifyImage(file, lanes, last, options);
+  const image = options.isMapped ? writeThroughMapping(options.image) : writeWithCalls(file);
   return lanes.map((lane) => {
-    const writer = new LaneWriter(file, lane, log, rateOf(lane, options), last.get(lane.name) ?? 0);
+    const writer = new LaneWriter(image, lane, log, rateOf(lane, options), last.get(lane.name) ?? 0);
     if (!options.isContinued) writer.writeFirstHeader();
     return writer;
   });

@@ -51,42 +51,52 @@ async function stop(child: ChildProcess): Promise<void> {
   while (!/\) T /.test(readFileSync(`/proc/${child.pid}/stat`, 'utf8'))) await wait(1);
 }
 
-void t.test('goes on where it was stopped, in a copy of the image', async (t) => {
-  t.plan(8);
-  const [image, copy, log] = ['image', 'copy', 'log'].map((name) => join(t.testdirName, name));
-  t.testdir();
-  if (image === undefined || copy === undefined || log === undefined) throw new Error('three paths');
-  writeInitialImage(image, initial, 'holes');
-  const child = spawn(process.execPath, args(image, log), { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  t.teardown(() => child.kill('SIGKILL'));
-  const [output]: unknown[] = await once(child.stdout, 'data');
-  t.equal(String(output), 'running\n');
-  while ((await checkLog(log)).lastOperations.size < 2) await wait(1);
-  await stop(child);
-  copyFileSync(image, copy);
-  t.strictSame(replayAndCompare(copy, await replayOf(log)), [], 'identical at the stop');
+for (const how of ['pwrite', 'mapping'])
+  void t.test(`goes on where it was stopped, in a copy of the image: ${how}`, async (t) => {
+    t.plan(8);
+    const [image, copy, log] = ['image', 'copy', 'log'].map((name) => join(t.testdirName, name));
+    t.testdir();
+    if (image === undefined || copy === undefined || log === undefined) throw new Error('three paths');
+    writeInitialImage(image, initial, 'holes');
+    const child = spawn(process.execPath, [...args(image, log), `--write-with=${how}`], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    t.teardown(() => child.kill('SIGKILL'));
+    const [output]: unknown[] = await once(child.stdout, 'data');
+    t.equal(String(output), 'running\n');
+    while ((await checkLog(log)).lastOperations.size < 2) await wait(1);
+    await stop(child);
+    copyFileSync(image, copy);
+    t.strictSame(replayAndCompare(copy, await replayOf(log)), [], 'identical at the stop');
 
-  const next = spawn(
-    process.execPath,
-    [...args(copy, log), '--start-at=continue', '--instance=destination', '--verify=all'],
-    { env, stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  t.teardown(() => next.kill('SIGKILL'));
-  await once(next.stdout, 'data');
-  while (((await checkLog(log)).instances.get('destination') ?? 0) < 100) await wait(1);
-  next.kill('SIGTERM');
-  const [status]: unknown[] = await once(next, 'exit');
-  t.equal(status, 0);
-  const report = await checkLog(log);
-  t.strictSame(report.problems, []);
-  t.strictSame([...report.instances.keys()], ['source', 'destination']);
-  t.strictSame(replayAndCompare(copy, await replayOf(log)), [], 'identical at the end');
-  t.not(replayAndCompare(image, await replayOf(log)).length, 0, 'the old image is not');
+    const next = spawn(
+      process.execPath,
+      [
+        ...args(copy, log),
+        '--start-at=continue',
+        '--instance=destination',
+        '--verify=all',
+        `--write-with=${how}`,
+      ],
+      { env, stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    t.teardown(() => next.kill('SIGKILL'));
+    await once(next.stdout, 'data');
+    while (((await checkLog(log)).instances.get('destination') ?? 0) < 100) await wait(1);
+    next.kill('SIGTERM');
+    const [status]: unknown[] = await once(next, 'exit');
+    t.equal(status, 0);
+    const report = await checkLog(log);
+    t.strictSame(report.problems, []);
+    t.strictSame([...report.instances.keys()], ['source', 'destination']);
+    t.strictSame(replayAndCompare(copy, await replayOf(log)), [], 'identical at the end');
+    t.not(replayAndCompare(image, await replayOf(log)).length, 0, 'the old image is not');
 
-  child.kill('SIGCONT');
-  while ((await checkLog(log)).problems.length === 0) await wait(1);
-  t.match((await checkLog(log)).problems[0], /double: source wrote after destination had begun/);
-});
+    child.kill('SIGCONT');
+    while ((await checkLog(log)).problems.length === 0) await wait(1);
+    t.match((await checkLog(log)).problems[0], /double: source wrote after destination had begun/);
+  });
 
 void t.test('the oracle finds every way to spoil a page', async (t) => {
   t.testdir();

@@ -50,12 +50,16 @@ export const FAULT_PHASES = {
   'destination-image-truncated': AFTER_SETUP,
   'operator-cancels': PHASES,
   'operator-aborts': PHASES,
+  netem: PHASES,
 } as const satisfies Readonly<Record<string, readonly ChaosPhase[]>>;
 
 export type FaultName = keyof typeof FAULT_PHASES;
 
 /** By name, in the order of the table. */
-export const FAULTS = Object.keys(FAULT_PHASES).filter((name): name is FaultName => name in FAULT_PHASES);
+export const ALL_FAULTS = Object.keys(FAULT_PHASES).filter((name): name is FaultName => name in FAULT_PHASES);
+
+/** What is drawn from unless somebody asks for more: `netem` disturbs whatever else talks on this machine's loopback. */
+export const FAULTS = ALL_FAULTS.filter((name) => name !== 'netem');
 
 /** What may follow the first fault: whatever needs no certain moment. */
 export const SECOND_FAULTS = [

@@ -16,11 +16,15 @@ async function main(commandLine: CommandLine): Promise<number> {
   const results: ChaosResult[] = [];
   const skipped = new Map<FaultName, number>();
   const failures: string[] = [];
-  let pair = await DaemonPair.start({ isMounting: true });
+  const surroundings = { isMounting: true, isDisturbing: commandLine.faults.includes('netem') };
+  let pair = await DaemonPair.start(surroundings);
   try {
     for (let seed = firstSeed; seed < firstSeed + runCount && performance.now() < deadlineMs; seed += 1) {
       const plan = chaosPlan(seed, commandLine);
-      if (plan.fault === 'destination-full' && pair.smallFileSystem === undefined) {
+      const isMissing =
+        (plan.fault === 'destination-full' && pair.smallFileSystem === undefined) ||
+        (plan.fault === 'netem' && pair.netem === undefined);
+      if (isMissing) {
         skipped.set(plan.fault, (skipped.get(plan.fault) ?? 0) + 1);
         continue;
       }
@@ -36,13 +40,15 @@ async function main(commandLine: CommandLine): Promise<number> {
       process.stdout.write(failures.at(-1) ?? '');
       // What a failed run leaves is no part of the next one.
       await pair.end();
-      pair = await DaemonPair.start({ isMounting: true });
+      pair = await DaemonPair.start(surroundings);
     }
   } finally {
     await pair.end();
   }
-  if (skipped.size > 0)
-    process.stdout.write('destination-full is skipped: it takes root to mount a file system\n');
+  for (const name of skipped.keys()) {
+    const why = name === 'netem' ? 'it takes root, tc and sch_netem' : 'it takes root to mount a file system';
+    process.stdout.write(`${name} is skipped: ${why}\n`);
+  }
   process.stdout.write(`\n${faultTable(results, skipped)}\n${summarize(results)}`);
   process.stdout.write(failures.length === 0 ? '' : `\n${failures.join('')}`);
   return failures.length === 0 && results.length > 0 ? 0 : 1;

@@ -3,7 +3,7 @@ import { existsSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { givenParameters } from '@pageferry/protocol';
 import { writeInitialImage } from '@pageferry/scripts';
-import type { MigrateRequest } from '@pageferry/scripts/harness';
+import { PATIENCE, type MigrateRequest } from '@pageferry/scripts/harness';
 import { BLOCK_ID, GUEST_COMMAND } from '../rig.ts';
 import { Workload } from '../workload.ts';
 import { ImageDamage } from './damage.ts';
@@ -11,21 +11,27 @@ import type { DaemonPair } from '../daemon-pair.ts';
 import type { ChaosPlan } from './plan.ts';
 
 /** Every run's; a stall is shorter or longer than this. */
-export const PING_TIMEOUT_MS = 1000;
+export const PING_TIMEOUT_MS = 1000 * PATIENCE;
 /** Under a fault, so that a run takes seconds. */
 const QUICK_TIMES = {
-  'ping-interval': 200,
+  'ping-interval': 200 * PATIENCE,
   'ping-timeout': PING_TIMEOUT_MS,
-  'hello-timeout': 1500,
+  'hello-timeout': 1500 * PATIENCE,
 } as const;
 /** Where nothing goes wrong, so that a busy machine is no fault. */
 const PATIENT_TIMES = {
   'ping-interval': 1000,
-  'ping-timeout': 30_000,
-  'hello-timeout': 30_000,
+  'ping-timeout': 30_000 * PATIENCE,
+  'hello-timeout': 30_000 * PATIENCE,
 } as const;
-const QUICK_SOURCE_TIMES = { 'connect-timeout': 1500, 'switchover-timeout': 4000 } as const;
-const PATIENT_SOURCE_TIMES = { 'connect-timeout': 30_000, 'switchover-timeout': 60_000 } as const;
+const QUICK_SOURCE_TIMES = {
+  'connect-timeout': 1500 * PATIENCE,
+  'switchover-timeout': 4000 * PATIENCE,
+} as const;
+const PATIENT_SOURCE_TIMES = {
+  'connect-timeout': 30_000 * PATIENCE,
+  'switchover-timeout': 60_000 * PATIENCE,
+} as const;
 /** Accepted as soon as the daemons can go on after a cut. */
 const RECONNECT_LIMIT = givenParameters.shape['reconnect-limit'].safeParse(5);
 
@@ -103,6 +109,7 @@ export class Parties {
         'on-no-convergence': 'switchover',
         ...(mayResume ? { 'reconnect-limit': RECONNECT_LIMIT.data } : {}),
       },
+      tracker: plan.tracker,
     };
   }
 

@@ -1,5 +1,7 @@
 /** What a run does, all of it decided by its seed, so that a run that fails can be repeated. */
+import type { Tracker } from '@pageferry/protocol';
 import type { InitialImage } from '@pageferry/scripts';
+import { PATIENCE } from '@pageferry/scripts/harness';
 import type { WorkloadOptions } from '../workload.ts';
 import { Choices } from './choices.ts';
 import { SECOND_FAULTS, type FaultName } from './fault.ts';
@@ -41,6 +43,7 @@ export interface ChaosPlan {
   readonly workload: WorkloadOptions;
   readonly xbzrle: boolean;
   readonly pauseBeforeSwitchover: boolean;
+  readonly tracker: Tracker;
   readonly parameters: {
     readonly 'multifd-channels': number;
     readonly 'xbzrle-cache-size': number;
@@ -62,10 +65,12 @@ export interface ChaosOptions {
   /** Drawn from these. */
   readonly faults: readonly FaultName[];
   readonly streams: { readonly least: number; readonly most: number };
+  /** With `soft-dirty` the guest maps its memory, and the final scan is left out of half of the runs where it can be. */
+  readonly tracker: Tracker['type'];
 }
 
 /** The plan of a seed, from 0 to 2^32 - 1. */
-export function chaosPlan(seed: number, { faults, streams }: ChaosOptions): ChaosPlan {
+export function chaosPlan(seed: number, { faults, streams, tracker }: ChaosOptions): ChaosPlan {
   const random = new Choices(seed);
   const fault = random.of(faults);
   const sizeBytes = random.between(4 * PAGES_PER_MIB, 16 * PAGES_PER_MIB) * 4096;
@@ -89,10 +94,12 @@ export function chaosPlan(seed: number, { faults, streams }: ChaosOptions): Chao
     workload: {
       program: random.of(['both', 'random', 'docs']),
       seed: random.between(1, 2 ** 31),
-      ratePerSecond: random.of([2000, 5000, 15_000]),
-      docsRatePerSecond: random.of([1000, 5000, 20_000]),
+      ratePerSecond: random.of([2000, 5000, 15_000]) / PATIENCE,
+      docsRatePerSecond: random.of([1000, 5000, 20_000]) / PATIENCE,
       zeroShare: random.of([0, 0.1, 0.6]),
+      isMapped: tracker === 'soft-dirty',
     },
+    tracker: tracker === 'scan' ? { type: 'scan' } : { type: 'soft-dirty', 'final-scan': seed % 2 === 0 },
     xbzrle: !random.isOneOf(10),
     pauseBeforeSwitchover: moment?.place === PRE_SWITCHOVER,
     parameters: {

@@ -1,5 +1,5 @@
 /** What runs came to, in tables and figures. */
-import { FAULTS, PHASES, type FaultName } from './fault.ts';
+import { ALL_FAULTS, PHASES, type FaultName } from './fault.ts';
 import { OUTCOMES, type ChaosResult } from './run.ts';
 
 /** Whether the guest wrote until the pause, so that the run could have failed. */
@@ -20,13 +20,13 @@ export function describeRun({ plan, outcome, hasStruck, stuckIn, problems, ms }:
 /** Faults × phases: how often each fault struck in each phase, what the attempt came to, and what failed. */
 export function faultTable(results: readonly ChaosResult[], skipped: ReadonlyMap<FaultName, number>): string {
   const columns = [...PHASES, 'second', 'missed', 'skipped', ...OUTCOMES, 'failed'];
-  const rows = FAULTS.map((fault) => ({ fault, counts: countsOf(fault, results, skipped) })).filter(
+  const rows = ALL_FAULTS.map((fault) => ({ fault, counts: countsOf(fault, results, skipped) })).filter(
     ({ counts }) => counts.size > 0,
   );
   const total = new Map<string, number>();
   for (const { counts } of rows)
     for (const [column, count] of counts) total.set(column, (total.get(column) ?? 0) + count);
-  const width = Math.max(...FAULTS.map((fault) => fault.length)) + 1;
+  const width = Math.max(...ALL_FAULTS.map((fault) => fault.length)) + 1;
   const line = (name: string, cells: readonly string[]): string =>
     `${name.padEnd(width)}${cells.map((cell, index) => cell.padStart((columns[index]?.length ?? 0) + 1)).join('')}\n`;
   const cellsOf = (counts: ReadonlyMap<string, number>): readonly string[] =>
@@ -48,6 +48,10 @@ export function summarize(results: readonly ChaosResult[]): string {
     failed: results.filter(({ problems }) => problems.length > 0).length,
     'changes in flight': sum(results.map(({ changeCount }) => changeCount)),
     rounds: rounds.length,
+    'of these by soft-dirty bits': rounds.filter(({ tracker }) => tracker === 'soft-dirty').length,
+    'final rounds by soft-dirty bits': rounds.filter(
+      ({ tracker, final }) => tracker === 'soft-dirty' && final,
+    ).length,
     'normal pages': sum(rounds.map(({ normal }) => normal)),
     'zero pages': sum(rounds.map(({ duplicate }) => duplicate)),
     'xbzrle pages': sum(rounds.map((round) => round['xbzrle-pages'])),

@@ -1,12 +1,12 @@
 /** Waits until both sides of a migration have come to rest after a fault; where they do not, the operator steps in. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MigrationStatus, StatusWord } from '@pageferry/protocol';
-import { eventually, RefusedError } from '@pageferry/scripts/harness';
+import { eventually, PATIENCE, RefusedError } from '@pageferry/scripts/harness';
 import type { DaemonPair } from '../daemon-pair.ts';
 
 /** Longer than every time-out of a run together. */
-const PATIENCE_MS = 30_000;
-const POLL_MS = 10;
+const PATIENCE_MS = 30_000 * PATIENCE;
+const POLL_MS = 10 * PATIENCE;
 const OVER: ReadonlySet<StatusWord> = new Set(['none', 'completed', 'failed', 'cancelled']);
 
 export interface Rest {

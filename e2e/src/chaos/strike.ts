@@ -13,6 +13,7 @@ export type HasHappened = () => boolean;
 
 const STALL_MS = { 'stall-short': PING_TIMEOUT_MS * 0.3, 'stall-long': PING_TIMEOUT_MS * 2 } as const;
 const LATENCY_MOST_MS = 60;
+const NETEM_MS = PING_TIMEOUT_MS * 2;
 /** Time in which a slow reader takes the whole image. */
 const SLOW_SECONDS = 1.5;
 /** Phases after which the destination does not look at its file any more. */
@@ -88,6 +89,14 @@ export class Striker {
           aim.share,
           moment !== undefined && AFTER_REREAD.includes(moment.phase),
         );
+      case 'netem': {
+        const netem = this.#pair.netem;
+        if (netem === undefined) return false;
+        netem.start();
+        await pause(NETEM_MS);
+        netem.stop();
+        return true;
+      }
       case 'operator-cancels':
         return this.#isTaken('source', async () => this.#pair.source.api.cancel());
       case 'operator-aborts':

@@ -2,9 +2,10 @@
  * Looks again and again at which of a guest's processes run. The log tells doubles more surely; this one also sees an
  * instance that runs without writing.
  */
+import { PATIENCE } from '@pageferry/scripts/harness';
 import { runningGuestProcesses, type Instance, type Site } from '../whereabouts.ts';
 
-const SAMPLE_MS = 40;
+const SAMPLE_MS = 40 * PATIENCE;
 
 export class DoubleWatch {
   readonly #site: Site;

@@ -121,9 +121,9 @@ export const rows: readonly Row[] = [
     OUTSIDE_QMP_ROOT,
   ),
   migrate(
-    'soft-dirty',
-    () => ({ tracker: { type: 'soft-dirty' } }),
-    unsupported(/tracker\.type: the soft-dirty/),
+    'a final scan left out by the scan tracker',
+    () => ({ tracker: { type: 'scan', 'final-scan': false } }),
+    body400(/tracker\.final-scan: there is no such field/),
   ),
   migrate(
     'auto-converge',

@@ -5,7 +5,7 @@
 import type { DeviceState, IncomingGuest } from '@pageferry/guest';
 import { ProblemError } from '@pageferry/protocol';
 import { ArrivingDeviceState, type StatedDeviceState } from './device-state.ts';
-import type { Receiving } from './receiving.ts';
+import type { FinalRound, Receiving } from './receiving.ts';
 
 /** What was compared at the end of a round. */
 export interface RoundAnswer {
@@ -55,15 +55,11 @@ export class IncomingAttempt {
    * The final round, and with it the handover: proves that what was sent is what is here, and that nothing can write any
    * more. @throws ProblemError, ProtocolError
    */
-  async verify(
-    round: number,
-    roots: readonly Uint8Array[],
-    stated: StatedDeviceState | undefined,
-  ): Promise<void> {
-    this.#ended(round, roots);
+  async verify(final: FinalRound, stated: StatedDeviceState | undefined): Promise<void> {
+    this.#ended(final.round, final.roots);
     this.#hasHandover = true;
     this.deviceState = this.#arriving.finish(this.#guestType, stated);
-    await this.receiving.verify(round, roots);
+    await this.receiving.verify(final);
     await this.receiving.engine.kill();
   }
 

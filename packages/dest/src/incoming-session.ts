@@ -308,13 +308,13 @@ export class IncomingSession {
   }
 
   async #handover(
-    { round, roots, deviceState, runState }: Extract<FromSource, { type: 'handover' }>,
+    { round, roots, deviceState, runState, sourceRescanned }: Extract<FromSource, { type: 'handover' }>,
     epoch: number,
   ): Promise<void> {
     const attempt = this.#attempt;
     if (attempt === undefined) return;
     try {
-      await attempt.verify(round, roots, deviceState);
+      await attempt.verify({ round, roots, isRescanned: sourceRescanned }, deviceState);
       if (this.state.phase === 'receiving')
         await this.#ownership.deliver({ type: 'handover-verified', epoch, runState });
     } catch (error) {

@@ -12,6 +12,7 @@ import {
   type ResumeOrder,
 } from '@pageferry/guest';
 import {
+  boundedReason,
   destinationExecutor,
   type DestinationEvent,
   type DestinationExecutor,
@@ -63,7 +64,7 @@ export class Ownership {
         destroy: (identity) => this.#destroy(identity),
       },
       endEngine: options.endEngine,
-      send: (epoch, message) => this.link?.send(message, epoch),
+      send: (epoch, message) => this.#send(epoch, message),
       report: (report) => this.#report(report),
     });
   }
@@ -114,6 +115,11 @@ export class Ownership {
   /** The guest of this attempt; after a restart its identity is all there is. */
   #named(identity: unknown): IncomingGuest {
     return this.#options.guest() ?? incomingGuestFromIdentity(identity, system);
+  }
+
+  #send(epoch: number, message: Parameters<DestinationPorts['send']>[1]): void {
+    const note = message.type === 'running' && this.note !== null ? { note: boundedReason(this.note) } : {};
+    this.link?.send({ ...message, ...note }, epoch);
   }
 
   #report(report: Report): void {

@@ -30,6 +30,14 @@ export interface ReceivingOptions {
   readonly onFailure: (error: Error) => void;
 }
 
+/** What the source says of its final round. */
+export interface FinalRound {
+  readonly round: number;
+  readonly roots: readonly Uint8Array[];
+  /** It was about everything, scanned after the pause. */
+  readonly isRescanned: boolean;
+}
+
 export class Receiving {
   readonly engine: PageEngine;
   readonly images: ImageSet;
@@ -109,8 +117,8 @@ export class Receiving {
   }
 
   /** Proves that what was sent is applied, and, if the source asked for it, that it is in the files. @throws ProblemError */
-  async verify(round: number, theirs: readonly Uint8Array[]): Promise<void> {
-    const { matches } = await this.compare(round, theirs);
+  async verify({ round, roots, isRescanned }: FinalRound): Promise<void> {
+    const { matches } = await this.compare(round, roots);
     // The guest opens the images by their names.
     this.images.checkNames();
     this.history.markFinal(round);
@@ -123,7 +131,8 @@ export class Receiving {
         },
       );
     }
-    this.verified.push('source-rescanned', 'sent-equals-applied');
+    if (isRescanned) this.verified.push('source-rescanned');
+    this.verified.push('sent-equals-applied');
     if (!this.#options.hello.destinationReread) return;
     const differing = await this.engine.reread();
     const [first] = differing;

@@ -41,6 +41,10 @@ export class ProcessGuest implements Guest {
     return Promise.resolve(null);
   }
 
+  unseenWrites(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
   async runState(): Promise<RunState> {
     const summary = summarizeProcess(this.#processes, this.#identity);
     if (summary === 'ended') throw new GuestError({ code: 'ended', pid: this.#identity.pid });

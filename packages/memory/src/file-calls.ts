@@ -12,6 +12,12 @@ export interface FileCalls {
    * Throws an error whose `code` is EOPNOTSUPP where the file system cannot.
    */
   punchHole(fd: number, offset: number, length: number): void;
+  /**
+   * Copies the bytes into the file through a mapping (mmap MAP_SHARED, PROT_WRITE) that lasts as long as the call, for
+   * files that write() refuses. `alignment`: of mappings of this file, a power of two, bytes. The mapping allocates what
+   * it needs before it is touched: ENOMEM if there is no huge page left.
+   */
+  writeMapped(fd: number, offset: number, bytes: Uint8Array, alignment: number): void;
   /** flock LOCK_EX | LOCK_NB: true if the lock is held now, false if another open file holds one. */
   tryLockExclusive(fd: number): boolean;
 }
@@ -27,4 +33,13 @@ export interface MappingCalls {
   residentPages(mapped: Uint8Array, resident: Uint8Array): void;
   /** madvise MADV_POPULATE_READ: builds page tables at once. A hole would be allocated. Only saves time: it may fail. */
   populate(mapped: Uint8Array): void;
+}
+
+/** A call on a file that is watched. A failure throws a system error. */
+export interface WatchCalls {
+  /**
+   * A descriptor of inotify that does not block, with a watch on the file for IN_OPEN and IN_MODIFY: it reads as EAGAIN
+   * as long as neither has happened.
+   */
+  watchFile(path: string): number;
 }

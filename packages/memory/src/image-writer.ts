@@ -1,14 +1,15 @@
 // Writes a guest's image at the destination.
 // Invariant: after `zero` the pages read as zeros whatever was there, and what was a hole is still one, so a fresh
-// file stays as sparse as the guest's memory. Writes go through pwrite and never through a mapping: receiving into
-// a mapped fresh file is twice as slow.
+// file stays as sparse as the guest's memory. Writes go through pwrite and not through a mapping: receiving into a
+// mapped fresh file is twice as slow. Only files of huge pages are written through one, and overwritten with zeros.
 
 import { PAGE_SIZE } from '@pageferry/xbzrle';
 import { checkPageRange, pageCountOf } from './block.ts';
 import { errnoOf, ioError } from './errors.ts';
 import type { FileCalls } from './file-calls.ts';
+import { hugePageBytes } from './huge-pages.ts';
 import type { ImageHandle } from './image-file.ts';
-import { readPages, seekData, seekHole, writePages } from './page-io.ts';
+import { readPages, seekData, seekHole, writeHugePages, writePages } from './page-io.ts';
 
 /**
  * The shortest run that is punched; shorter ones are overwritten with zeros. On tmpfs a single page takes 2.2 µs
@@ -25,17 +26,21 @@ export class ImageWriter {
   readonly pageCount: number;
   readonly #image: ImageHandle;
   readonly #calls: FileCalls;
+  /** Undefined for a file of ordinary pages. */
+  readonly #hugeBytes: number | undefined;
   #canPunch = true;
 
   constructor({ image, calls }: { readonly image: ImageHandle; readonly calls: FileCalls }) {
     this.#image = image;
     this.#calls = calls;
+    this.#hugeBytes = hugePageBytes(image);
     this.pageCount = pageCountOf(image);
   }
 
   /** Writes whole pages. Throws MemoryError: outside-block, io. */
   write(firstPage: number, bytes: Uint8Array): void {
-    writePages(this.#image, firstPage, bytes);
+    if (this.#hugeBytes === undefined) writePages(this.#image, firstPage, bytes);
+    else writeHugePages(this.#image, this.#calls, firstPage, bytes, this.#hugeBytes);
   }
 
   /** Reads pages into the beginning of `target` (a delta's base, or to digest the file again). */
@@ -47,6 +52,10 @@ export class ImageWriter {
   zero(firstPage: number, pageCount: number): void {
     checkPageRange(firstPage, pageCount, this.pageCount);
     const end = (firstPage + pageCount) * PAGE_SIZE;
+    if (this.#hugeBytes !== undefined) {
+      this.#overwrite(firstPage * PAGE_SIZE, end);
+      return;
+    }
     let data = this.#nextDataPage(firstPage * PAGE_SIZE, end);
     if (data < end && pageCount >= PUNCH_MINIMUM_PAGES && this.#punch(data, end)) return;
     while (data < end) {
@@ -86,7 +95,7 @@ export class ImageWriter {
 
   #overwrite(offset: number, end: number): void {
     for (let at = offset; at < end; at += ZEROS.length) {
-      writePages(this.#image, at / PAGE_SIZE, ZEROS.subarray(0, Math.min(ZEROS.length, end - at)));
+      this.write(at / PAGE_SIZE, ZEROS.subarray(0, Math.min(ZEROS.length, end - at)));
     }
   }
 }

@@ -6,7 +6,7 @@
 
 import type { DigestTable } from './digest-table.ts';
 import type { ImageMapping } from './image-mapping.ts';
-import type { DirtyTracker, PageRun } from './tracker.ts';
+import type { DirtyTracker, PageRun, TrackedRound } from './tracker.ts';
 
 export class MappedTracker implements DirtyTracker {
   readonly name: string;
@@ -34,10 +34,10 @@ export class MappedTracker implements DirtyTracker {
    * In the bulk stage every page differs: nothing is compared.
    * Throws MemoryError: truncated, io.
    */
-  *candidates(round: number): Generator<PageRun, void, undefined> {
+  *candidates(round: TrackedRound): Generator<PageRun, void, undefined> {
     this.#mapping.startRound();
     for (const run of this.#tracker.candidates(round)) {
-      if (run.kind === 'data' && round > 0) yield* this.#compared(run);
+      if (run.kind === 'data' && round.round > 0) yield* this.#compared(run);
       else yield run;
     }
   }

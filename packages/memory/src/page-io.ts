@@ -48,6 +48,21 @@ export function writePages(image: ImageHandle, firstPage: number, bytes: Uint8Ar
   }
 }
 
+/**
+ * As writePages, for a file of huge pages. Throws MemoryError: outside-block, io.
+ */
+export function writeHugePages(
+  image: ImageHandle,
+  calls: FileCalls,
+  firstPage: number,
+  bytes: Uint8Array,
+  hugeBytes: number,
+): void {
+  assert(bytes.length % PAGE_SIZE === 0, 'whole pages only');
+  checkPageRange(firstPage, bytes.length / PAGE_SIZE, pageCountOf(image));
+  attempt('write', image, () => calls.writeMapped(image.fd, firstPage * PAGE_SIZE, bytes, hugeBytes));
+}
+
 /** FileCalls.seekData on an image; where the file system has no holes, all is data. Throws MemoryError `io`. */
 export function seekData(image: ImageHandle, calls: FileCalls, offset: number): number {
   const answer = (): number => (offset < currentSizeBytes(image) ? offset : -1);

@@ -5,8 +5,8 @@
 import { BATCH_PAGES } from '@pageferry/xbzrle';
 import type { DigestTable } from './digest-table.ts';
 import type { ImageReader } from './image-reader.ts';
-import type { Shard } from './shard.ts';
-import type { DirtyTracker, PageRun } from './tracker.ts';
+import type { Shard, ShardChunk } from './shard.ts';
+import type { DirtyTracker, PageRun, TrackedRound } from './tracker.ts';
 
 /** Names every page of a shard but the holes that are already known to be zero. */
 export class ScanTracker implements DirtyTracker {
@@ -30,20 +30,34 @@ export class ScanTracker implements DirtyTracker {
   }
 
   /** Looks holes up anew. Throws MemoryError: truncated, io. */
-  *candidates(_round: number): Generator<PageRun, void, undefined> {
+  *candidates(_round: TrackedRound): Generator<PageRun, void, undefined> {
+    this.startRound();
+    for (const chunk of this.#shard.chunks()) yield* this.chunkRuns(chunk);
+  }
+
+  /** Forgets what is known about holes. */
+  startRound(): void {
     this.#reader.startRound();
-    for (const { chunk, firstPage, firstLocalPage, pageCount } of this.#shard.chunks()) {
-      for (const run of this.#reader.dataRuns(firstPage, pageCount)) {
-        if (run.kind === 'hole' && this.#table.isZeroExtent(chunk)) continue;
-        const localPage = firstLocalPage + (run.firstPage - firstPage);
-        if (run.kind === 'hole') yield { ...run, firstLocalPage: localPage };
-        else yield* batches(run.firstPage, localPage, run.pageCount);
-      }
+  }
+
+  /** One chunk's part of a round. Throws MemoryError: truncated, io. */
+  *chunkRuns({
+    chunk,
+    firstPage,
+    firstLocalPage,
+    pageCount,
+  }: ShardChunk): Generator<PageRun, void, undefined> {
+    for (const run of this.#reader.dataRuns(firstPage, pageCount)) {
+      if (run.kind === 'hole' && this.#table.isZeroExtent(chunk)) continue;
+      const localPage = firstLocalPage + (run.firstPage - firstPage);
+      if (run.kind === 'hole') yield { ...run, firstLocalPage: localPage };
+      else yield* dataBatches(run.firstPage, localPage, run.pageCount);
     }
   }
 }
 
-function* batches(
+/** A run of data in pieces that can be read at once. */
+export function* dataBatches(
   firstPage: number,
   firstLocalPage: number,
   pageCount: number,

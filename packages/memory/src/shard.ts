@@ -59,6 +59,15 @@ export class Shard {
     }
   }
 
+  /** At most `count` of this stream's chunks, evenly spread. */
+  *spreadChunks(count: number): Generator<ShardChunk, void, undefined> {
+    const chosenCount = Math.min(count, this.#chunkCount);
+    for (let index = 0; index < chosenCount; index += 1) {
+      const turn = Math.floor((index * this.#chunkCount) / chosenCount);
+      yield this.chunkAt(turn * this.streamCount + this.stream);
+    }
+  }
+
   /** One of this stream's chunks, by its index in the block; another stream's is a fault of the program. */
   chunkAt(chunk: number): ShardChunk {
     const firstPage = chunk * EXTENT_PAGES;

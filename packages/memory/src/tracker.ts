@@ -16,13 +16,28 @@ export interface PageRun {
   readonly pageCount: number;
 }
 
+/**
+ * Which pages a round is about. `everything`: each page, whatever a tracker knows; the first round of an attempt, every
+ * round that begins with the digest exchange, and the final scan. `written`: those that were written since the first
+ * round of the attempt began, as far as the tracker can tell. `written-or-unmapped`: and those of which it cannot tell.
+ */
+export type RoundScope = 'everything' | 'written' | 'written-or-unmapped';
+
+/** What a tracker has to know of a round. */
+export interface TrackedRound {
+  /** 0 is the bulk stage; the last round begins after the pause. */
+  readonly round: number;
+  readonly scope: RoundScope;
+}
+
 /** Names a stream's candidates. */
 export interface DirtyTracker {
-  /** As in the API: `scan`. */
+  /** As in the API: `scan`, `soft-dirty`. */
   readonly name: string;
   /**
-   * Every page of the shard that may differ from what the digest table says, in the order of the block. The run is
-   * valid until the next one is asked for. Round 0 is the bulk stage; the last round begins after the pause.
+   * Every page of the round's scope in the shard that may differ from what the digest table says, in the order of the
+   * block (a tracker that finds out too late that it cannot tell begins again). The run is valid until the next one is
+   * asked for.
    */
-  candidates(round: number): Iterable<PageRun>;
+  candidates(round: TrackedRound): Iterable<PageRun>;
 }

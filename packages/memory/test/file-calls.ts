@@ -4,10 +4,10 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import type { FileCalls, MappingCalls } from '../src/file-calls.ts';
+import type { FileCalls, MappingCalls, WatchCalls } from '../src/file-calls.ts';
 
 interface Library {
-  func(prototype: string): (...args: (number | Uint8Array)[]) => unknown;
+  func(prototype: string): (...args: (number | string | Uint8Array)[]) => unknown;
 }
 
 interface Koffi {
@@ -25,13 +25,19 @@ const flock = libc.func('int flock(int fd, int operation)');
 const mmap = libc.func(
   'uintptr_t mmap(uintptr_t at, size_t length, int protection, int flags, int fd, int64_t offset)',
 );
+const memset = libc.func('void *memset(uintptr_t at, int value, size_t length)');
+const madviseAt = libc.func('int madvise(uintptr_t at, size_t length, int advice)');
 const munmap = libc.func('int munmap(uintptr_t at, size_t length)');
+const memcpy = libc.func('uintptr_t memcpy(uintptr_t target, const void *source, size_t length)');
 
 const mmapOver = libc.func(
   'intptr_t mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
 );
 const mincore = libc.func('int mincore(void *at, size_t length, void *resident)');
 const madvise = libc.func('int madvise(void *at, size_t length, int advice)');
+
+const inotifyInit = libc.func('int inotify_init1(int flags)');
+const inotifyAddWatch = libc.func('int inotify_add_watch(int fd, const char *path, uint32_t mask)');
 
 const PROT_READ = 1;
 const MAP_SHARED_FIXED = 0x01 | 0x10;
@@ -40,6 +46,9 @@ const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const PUNCH_HOLE_KEEP_SIZE = 2 | 1;
 const LOCK_EX_NB = 2 | 4;
+const IN_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000;
+const IN_MODIFY_OPEN = 0x2 | 0x20;
+const MADV_REMOVE = 9;
 
 /** Real system calls. */
 export const fileCalls: FileCalls = {
@@ -47,6 +56,14 @@ export const fileCalls: FileCalls = {
   seekHole: (fd, offset) => seek(fd, offset, SEEK_HOLE),
   punchHole(fd, offset, length) {
     if (fallocate(fd, PUNCH_HOLE_KEEP_SIZE, offset, length) !== 0) throw systemError('fallocate');
+  },
+  writeMapped(fd, offset, bytes, alignment) {
+    const start = offset - (offset % alignment);
+    const length = Math.ceil((offset + bytes.length - start) / alignment) * alignment;
+    const at = Number(mmap(0, length, 3, 1, fd, start));
+    if (at === -1) throw systemError('mmap');
+    memcpy(at + offset - start, bytes, bytes.length);
+    munmap(at, length);
   },
   tryLockExclusive(fd) {
     if (flock(fd, LOCK_EX_NB) === 0) return true;
@@ -67,6 +84,24 @@ export const mappingCalls: MappingCalls = {
   populate: (mapped) => void madvise(mapped, mapped.length, MADV_POPULATE_READ),
 };
 
+/** Real watches. */
+export const watchCalls: WatchCalls = {
+  watchFile(path) {
+    const fd = Number(inotifyInit(IN_NONBLOCK_CLOEXEC));
+    if (fd === -1 || Number(inotifyAddWatch(fd, path, IN_MODIFY_OPEN)) === -1) throw systemError('inotify');
+    return fd;
+  },
+};
+
+/** Writes a byte through a shared mapping of a file's first page; then, if asked, takes the page out of the file. */
+export function writeMapped(fd: number, { isRemoved }: { readonly isRemoved: boolean }): void {
+  const at = Number(mmap(0, 4096, 3, 1, fd, 0));
+  if (at === -1) throw systemError('mmap');
+  memset(at, 7, 1);
+  if (isRemoved && Number(madviseAt(at, 4096, MADV_REMOVE)) !== 0) throw systemError('madvise');
+  munmap(at, 4096);
+}
+
 /** Maps a file's first page into this process, as `rw-s` or `r--p` in /proc/PID/maps; returns the undoing. */
 export function mapFirstPage(fd: number, { isShared }: { readonly isShared: boolean }): () => void {
   const at = Number(isShared ? mmap(0, 4096, 3, 1, fd, 0) : mmap(0, 4096, 1, 2, fd, 0));
@@ -85,6 +120,7 @@ export function countingFileCalls(): FileCalls & {
     seekData: (fd, offset) => ((seeks += 1), fileCalls.seekData(fd, offset)),
     seekHole: (fd, offset) => ((seeks += 1), fileCalls.seekHole(fd, offset)),
     punchHole: (fd, offset, length) => ((punches += 1), fileCalls.punchHole(fd, offset, length)),
+    writeMapped: (...args) => fileCalls.writeMapped(...args),
     tryLockExclusive: (fd) => fileCalls.tryLockExclusive(fd),
     seekCount: () => seeks,
     punchCount: () => punches,

@@ -16,7 +16,7 @@ import { PAGE_SIZE } from '@pageferry/xbzrle';
 import { openImage, type Image } from '../src/image-file.ts';
 
 /** What the folder needs of a node-tap test. */
-interface Teardown {
+export interface Teardown {
   teardown(callback: () => void): void;
 }
 

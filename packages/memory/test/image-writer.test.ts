@@ -1,12 +1,18 @@
-import { ftruncateSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { ftruncateSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as fc from 'fast-check';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { PAGE_SIZE } from '@pageferry/xbzrle';
 import type { FileCalls } from '../src/file-calls.ts';
+import { openImage } from '../src/image-file.ts';
 import { ImageReader } from '../src/image-reader.ts';
 import { ImageWriter, PUNCH_MINIMUM_PAGES } from '../src/image-writer.ts';
 import { countingFileCalls, fileCalls } from './file-calls.ts';
 import { allocatedPageCount, dataPage, makeImage, range } from './image-folder.ts';
+
+const HUGE_PAGES = 4;
 
 /** A file system without holes to make; counts the attempts. */
 function callsWithoutPunch(code: string): FileCalls & { readonly attemptCount: () => number } {
@@ -191,3 +197,58 @@ function notKnown(): never {
 function fail(code: string): never {
   throw Object.assign(new Error(code), { code });
 }
+
+/** A file system of huge pages with room for a few, for as long as the test; or why there is none. */
+function mountHugePages(t: Test): string | { readonly why: string } {
+  const counter = '/proc/sys/vm/nr_hugepages';
+  if (process.getuid?.() !== 0) return { why: 'only root may mount' };
+  const before = readFileSync(counter, 'latin1');
+  try {
+    writeFileSync(counter, String(Number(before) + HUGE_PAGES));
+  } catch {
+    return { why: 'huge pages cannot be set aside here' };
+  }
+  t.teardown(() => writeFileSync(counter, before));
+  const path = mkdtempSync(join(tmpdir(), 'pageferry-huge-'));
+  t.teardown(() => rmSync(path, { recursive: true }));
+  const options = `pagesize=2M,size=${HUGE_PAGES * 2}M`;
+  if (spawnSync('mount', ['-t', 'hugetlbfs', '-o', options, 'none', path]).status !== 0)
+    return { why: 'nothing may be mounted here' };
+  t.teardown(() => void spawnSync('umount', ['--lazy', path]));
+  return path;
+}
+
+void t.test('huge pages are written and made zero, within one and across several', (t) => {
+  const directory = mountHugePages(t);
+  if (typeof directory !== 'string') {
+    t.plan(0, directory.why);
+    return;
+  }
+  t.plan(3);
+  const sizeBytes = HUGE_PAGES * 2 ** 21;
+  const image = openImage({
+    path: join(directory, 'image'),
+    writable: true,
+    create: true,
+    expectedSizeBytes: sizeBytes,
+  });
+  t.teardown(() => image.close());
+  const writer = new ImageWriter({ image, calls: fileCalls });
+  const pages = new Uint8Array(700 * PAGE_SIZE).map((_, index) => (index % 251) + 1);
+  const wanted = Buffer.alloc(sizeBytes);
+  const found = Buffer.alloc(sizeBytes);
+  const checkWhole = (what: string): void => {
+    writer.read(0, sizeBytes / PAGE_SIZE, found);
+    t.ok(found.equals(wanted), what);
+  };
+  writer.write(300, pages);
+  wanted.set(pages, 300 * PAGE_SIZE);
+  checkWhole('written');
+  writer.zero(500, 200);
+  wanted.fill(0, 500 * PAGE_SIZE, 700 * PAGE_SIZE);
+  checkWhole('zeros where they belong');
+  t.throws(() => writer.write(sizeBytes / PAGE_SIZE - 1, pages), {
+    name: 'MemoryError',
+    fault: { code: 'outside-block' },
+  });
+});

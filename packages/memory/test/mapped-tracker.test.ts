@@ -14,7 +14,7 @@ import { dataPage, makeImage, range } from './image-folder.ts';
 const PAGES = 1300;
 
 function runs(tracker: DirtyTracker, round: number): string[] {
-  return [...tracker.candidates(round)].map(
+  return [...tracker.candidates({ round, scope: 'everything' })].map(
     ({ kind, firstPage, firstLocalPage, pageCount }) => `${kind} ${firstPage}/${firstLocalPage} ${pageCount}`,
   );
 }

@@ -13,7 +13,7 @@ const PAGES = 2000;
 const zeroDigest = new Uint8Array(DIGEST_BYTES).fill(9);
 
 function runs(tracker: DirtyTracker, round: number): string[] {
-  return [...tracker.candidates(round)].map(
+  return [...tracker.candidates({ round, scope: 'everything' })].map(
     ({ kind, firstPage, firstLocalPage, pageCount }) => `${kind} ${firstPage}/${firstLocalPage} ${pageCount}`,
   );
 }

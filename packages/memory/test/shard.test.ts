@@ -73,11 +73,12 @@ void t.test('the last page of the largest block', (t) => {
 });
 
 void t.test('more streams than chunks leave streams without pages', (t) => {
-  t.plan(3);
+  t.plan(4);
   const [first, second] = shardsOf(100, 2);
   t.equal(first?.localPageLimit, 100);
   t.equal(second?.localPageLimit, 0);
   t.same([...(second?.chunks() ?? [])], []);
+  t.same([...(second?.spreadChunks(3) ?? [])], []);
 });
 
 void t.test("another stream's page and runs outside the shard are refused", (t) => {
@@ -100,4 +101,15 @@ void t.test("another stream's page and runs outside the shard are refused", (t) 
       fault: { code: 'outside-shard', localPageLimit: 976 },
     });
   }
+});
+
+void t.test('chunks spread over the shard', (t) => {
+  const shard = new Shard({ pageCount: 20 * EXTENT_PAGES - 1, stream: 1, streamCount: 2 });
+  const spread = (count: number): number[] => [...shard.spreadChunks(count)].map(({ chunk }) => chunk);
+  t.same(spread(1), [1]);
+  t.same(spread(3), [1, 7, 13]);
+  t.same(spread(10), [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
+  t.same(spread(11), spread(10));
+  t.equal([...shard.spreadChunks(10)].at(-1)?.pageCount, EXTENT_PAGES - 1);
+  t.end();
 });

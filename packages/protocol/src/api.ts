@@ -119,7 +119,14 @@ export const migrationCapabilities = z.strictObject({
 });
 export type MigrationCapabilities = z.output<typeof migrationCapabilities>;
 
-export const tracker = z.discriminatedUnion('type', [z.strictObject({ type: z.literal('scan') })]);
+/**
+ * How the pages that the guest wrote are found. `final-scan`: everything is scanned after the pause whatever the bits say;
+ * without it that is left out if it is proven that no bit was lost.
+ */
+export const tracker = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('scan') }),
+  z.strictObject({ type: z.literal('soft-dirty'), 'final-scan': z.boolean().default(true) }),
+]);
 export type Tracker = z.output<typeof tracker>;
 
 /** POST /incoming. `xbzrle-cache-size` is the ceiling granted to the source; without it, what PUT /cache-size set holds. */

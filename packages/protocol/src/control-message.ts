@@ -242,7 +242,11 @@ const roundResult = z.strictObject({
 });
 const cacheCeiling = z.strictObject({ type: z.literal('cache-ceiling'), bytes: byteCount });
 const ready = z.strictObject({ type: z.literal('ready') });
-const running = z.strictObject({ type: z.literal('running') });
+const running = z.strictObject({
+  type: z.literal('running'),
+  /** What is odd about it, in words: it has crashed since, or was not announced. */
+  note: longText.optional(),
+});
 const refused = z.strictObject({ type: z.literal('refused'), reason: longText });
 const aborted = z.strictObject({ type: z.literal('aborted'), reason: longText });
 

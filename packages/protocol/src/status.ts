@@ -131,12 +131,17 @@ export type XbzrleCacheStatus = z.output<typeof xbzrleCacheStatus>;
 export const socketAddress = z.object({ type: z.literal('inet'), host: z.string(), port: z.string() });
 export type SocketAddress = z.output<typeof socketAddress>;
 
+/** How the pages that the guest wrote are found. */
+export const trackerName = z.enum(['scan', 'soft-dirty']);
+
 /** One finished round. Round 0 is the bulk stage, the last one is after the pause (`final`). */
 export const roundStatus = z.object({
   round: count,
   final: z.boolean(),
-  /** Pages that the tracker named. */
+  /** Pages that the tracker named. Bits that accumulate name a page again in each round. */
   candidates: count,
+  /** What named them at the source: `scan` where everything was. */
+  tracker: trackerName.optional(),
   duplicate: count,
   normal: count,
   'xbzrle-pages': count,
@@ -190,6 +195,29 @@ export const verificationCost = z.object({
 });
 export type VerificationCost = z.output<typeof verificationCost>;
 
+/** What became of the tracker that was asked for; the rows after `final-scan` are there with `soft-dirty`. */
+export const trackerStatus = z.object({
+  requested: trackerName,
+  /** In use. */
+  type: trackerName,
+  /** Why it is another one. */
+  reason: z.string().optional(),
+  /** Everything was, or will be as far as is known now, scanned after the pause. */
+  'final-scan': z.boolean(),
+  /** Why it is, although `final-scan` is off: what was not as it must be, at the clear or since. */
+  'failed-conditions': z.array(z.string()).optional(),
+  /** How long the guest was stopped for clearing the bits, over all attempts, and how often. */
+  'clear-ms': milliseconds.optional(),
+  clears: count.optional(),
+  /** What the last look at the conditions took; the one after the pause is part of it. */
+  'conditions-ms': milliseconds.optional(),
+  /** Whose bits are read. */
+  processes: count.optional(),
+  /** Rounds that scanned everything because bits turned out not to count. */
+  'full-scans': z.array(z.object({ round: count, reason: z.string() })).optional(),
+});
+export type TrackerStatus = z.output<typeof trackerStatus>;
+
 export const warning = z.object({ name: z.string(), detail: z.string() });
 export type Warning = z.output<typeof warning>;
 
@@ -239,6 +267,8 @@ export const pageferryStatus = z.object({
   epoch: count.optional(),
   interruptions: z.array(interruption).optional(),
   verification: verificationCost.optional(),
+  /** Source only. */
+  tracker: trackerStatus.optional(),
   guest: guestStatus.optional(),
   'device-state': deviceStateStatus.optional(),
   /** The destination's images: nothing written, something written, all of memory. */

@@ -10,7 +10,6 @@ import { type BodyError, ProblemError } from './problem.ts';
 const unsupportedFields: Readonly<Record<string, string>> = {
   tls: 'TLS on the data port is not available yet',
   verify: 'verification by a cryptographic hash is not available yet',
-  'final-scan': 'the final scan is always done: the scan tracker needs it',
   'cpu-throttle-initial': 'auto-converge is not available yet',
   'cpu-throttle-increment': 'auto-converge is not available yet',
   'max-cpu-throttle': 'auto-converge is not available yet',
@@ -30,11 +29,6 @@ const unsupportedValues: readonly UnsupportedValue[] = [
     field: 'auto-converge',
     matches: (value) => value === true,
     message: 'auto-converge is not available yet',
-  },
-  {
-    field: 'type',
-    matches: (value) => value === 'soft-dirty',
-    message: 'the soft-dirty tracker is not available yet',
   },
 ];
 

@@ -37,6 +37,10 @@ await t.test('defaults are filled in', async (t) => {
   t.match(parseBody(migrateBody, { ...MIGRATE, guest: { type: 'process', pid: 42 } }), {
     guest: { pid: 42 },
   });
+  t.same(parseBody(migrateBody, { ...MIGRATE, tracker: { type: 'soft-dirty' } }).tracker, {
+    type: 'soft-dirty',
+    'final-scan': true,
+  });
   t.match(parseBody(incomingBody, { ...INCOMING, guest: { type: 'process', command: 'workload' } }), {
     guest: { command: 'workload' },
   });
@@ -101,12 +105,13 @@ const wrongMigrate: readonly Wrong[] = [
     ['guest.qmp'],
     /at most 107 bytes/,
   ],
+  ['no such tracker', { ...MIGRATE, tracker: { type: 'log' } }, 'invalid-body', ['tracker.type']],
   [
-    'tracker',
-    { ...MIGRATE, tracker: { type: 'soft-dirty' } },
-    'unsupported-field',
-    ['tracker.type'],
-    /soft-dirty/,
+    'final-scan with the scan tracker, which has nothing else',
+    { ...MIGRATE, tracker: { type: 'scan', 'final-scan': false } },
+    'invalid-body',
+    ['tracker.final-scan'],
+    /no such field/,
   ],
   [
     'throttle',

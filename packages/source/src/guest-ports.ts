@@ -11,7 +11,16 @@ export function guestPorts(guest: Guest): SourcePorts['guest'] {
 
 /** A guest of an earlier life: resumed and let go, since nobody else here holds it. */
 export function recoveredGuestPorts(guest: Guest): SourcePorts['guest'] {
-  return { ...guestPorts(guest), resume: () => resumeGuest(guest).finally(() => guest.close()) };
+  return {
+    ...guestPorts(guest),
+    resume: async () => {
+      try {
+        return await resumeGuest(guest);
+      } finally {
+        await guest.close();
+      }
+    },
+  };
 }
 
 /** `gone`: the guest has ended by itself, there is nothing to resume. */

@@ -30,6 +30,8 @@ import type { Settings } from './settings.ts';
 import { scanWarnings, setUp, type Setup, type SetupPolicy } from './setup.ts';
 import { Statistics } from './statistics.ts';
 import { awaitRunning, offer, pause, within } from './switchover.ts';
+import { trackedGuest } from './tracked-guest.ts';
+import { Tracking } from './tracking.ts';
 
 /** The end of a migration. */
 export type Outcome = 'completed' | 'failed' | 'cancelled';
@@ -50,6 +52,7 @@ export class Migration {
   readonly phases: { readonly name: string; readonly ms: number }[] = [];
   readonly warnings: Warning[] = [];
   readonly verified: Proof[] = [];
+  readonly tracking: Tracking;
   readonly rounds: Rounds;
   readonly attempts: AttemptChain;
   readonly startedMs = performance.now();
@@ -91,10 +94,16 @@ export class Migration {
     this.#logger = context.logger;
     this.#guestIdentity = recovered?.guestIdentity;
     const { statistics } = this;
+    this.tracking = new Tracking({
+      requested: body.tracker,
+      logger: context.logger,
+      warn: (warning) => this.warnings.push(warning),
+    });
     this.rounds = new Rounds({
       body,
       settings,
       statistics,
+      tracking: this.tracking,
       logger: context.logger,
       onConfirmed: () => this.attempts.succeeded(),
     });
@@ -173,6 +182,7 @@ export class Migration {
       this.attempts.current ?? (await this.#timed('interrupted', () => this.attempts.next(setup)));
     const { ownership } = this.attempts.held;
     const facts = { ...setup, ...attempt };
+    await this.attempts.failure.race(this.tracking.startAttempt(trackedGuest(setup, ownership)));
     if (!this.rounds.hasBulk) await this.#phase('bulk', () => this.rounds.bulk(facts));
     await this.#phase('rounds', () => this.rounds.iterate(facts));
     await this.#phase('pausing', async () => {
@@ -185,7 +195,7 @@ export class Migration {
     await within(this.settings.parameters['switchover-timeout'], this.attempts.failure, async () => {
       const state = await this.#phase('device-state', () => this.#saveDeviceState(setup));
       const offered = await this.#phase('final-round', () => this.#finalRound(facts, state));
-      this.verified.push('source-rescanned');
+      if (offered.sourceRescanned) this.verified.push('source-rescanned');
       await this.#phase('handover', () => this.#offer(ownership, offered));
     });
     await this.#phase('committed', () => awaitRunning(ownership));
@@ -216,8 +226,10 @@ export class Migration {
     this.statistics.totalBytes = setup.images.sizeBytes;
     this.rounds.blockIds = setup.images.blocks.map((block) => block.id);
     this.warnings.push(...setup.warnings);
+    await this.tracking.prepare(setup.images.blocks.map(({ image }) => image));
     const attempt = await this.attempts.begin(setup);
-    if (attempt !== undefined) this.warnings.push(...scanWarnings(attempt.probe, setup));
+    if (attempt !== undefined && !this.tracking.mayOmitFinalScan)
+      this.warnings.push(...scanWarnings(attempt.probe, setup));
     this.setupMs = performance.now() - this.startedMs;
     return setup;
   }
@@ -247,12 +259,18 @@ export class Migration {
     state: DeviceState | null,
   ): Promise<HandoverFacts> {
     const sending = state === null ? undefined : facts.link.sendDeviceState(state.bytes, facts.epoch);
-    const roots = await this.rounds.final(facts);
+    const { roots, isRescan: sourceRescanned } = await this.rounds.final(facts);
     await sending;
-    const round = this.rounds.current;
-    if (state === null) return { round, roots, deviceState: undefined };
+    const final = { round: this.rounds.current, roots, sourceRescanned };
+    if (state === null) return { ...final, deviceState: undefined };
     const sha256 = Uint8Array.from(createHash('sha256').update(state.bytes).digest());
-    return { round, roots, deviceState: { sizeBytes: state.bytes.length, sha256 } };
+    return { ...final, deviceState: { sizeBytes: state.bytes.length, sha256 } };
+  }
+
+  /** The destination's word on a guest that it was told to run, where something is odd about it. */
+  #noteGuest(): void {
+    const note = this.ownership?.note;
+    if (note !== undefined) this.warnings.push({ name: 'guest', detail: note });
   }
 
   /** The guest runs at the destination: what is left of it here is not needed, and no failure of the migration any more. */
@@ -301,6 +319,7 @@ export class Migration {
     this.#forgetRequest();
     const { ownership } = this;
     if (ownership === undefined) {
+      this.tracking.release();
       this.#setup?.images.close();
       await this.#setup?.guest.close();
       return this.#settle(problem, isCancelled);
@@ -332,6 +351,7 @@ export class Migration {
   async #end(outcome: Outcome, error?: ProblemError): Promise<Outcome> {
     this.#lettingGo = this.#letGo();
     if (outcome === 'completed') {
+      this.#noteGuest();
       this.phase = 'completed';
       this.outcome = outcome;
       this.endedMs = performance.now();
@@ -363,6 +383,7 @@ export class Migration {
 
   /** Lets images, guard and an idle link go; the engine is ended before. */
   #release(): void {
+    this.tracking.release();
     this.#setup?.images.close();
     void this.#setup?.guest.close();
     this.attempts.release();

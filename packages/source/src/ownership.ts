@@ -45,6 +45,8 @@ const RETRY_MS = 1000;
 export interface HandoverFacts {
   readonly round: number;
   readonly roots: readonly Uint8Array[];
+  /** Everything was scanned after the pause. */
+  readonly sourceRescanned: boolean;
   /** Of the device state that was sent before; absent where the guest has none. */
   readonly deviceState: { readonly sizeBytes: number; readonly sha256: Uint8Array } | undefined;
 }
@@ -70,6 +72,7 @@ export class Ownership {
   #facts: HandoverFacts | undefined;
   #isReconnecting = false;
   #conflict: string | undefined;
+  #note: string | undefined;
   /** The migration means to go on with a newer epoch: until then the destination is not asked about the old one. */
   #willResume = false;
 
@@ -105,6 +108,11 @@ export class Ownership {
   /** That both sides say that they own the guest, in words; only the operator can end it. */
   get conflict(): string | undefined {
     return this.#conflict;
+  }
+
+  /** What the destination finds odd about the guest that runs there, in words. */
+  get note(): string | undefined {
+    return this.#note;
   }
 
   /** Carries out the first step; without a link, connects if the handover needs its peer. */
@@ -171,6 +179,7 @@ export class Ownership {
 
   /** An answer of the destination about the handover. A peer's fault counts as a failure, not as an answer. */
   async answered(message: HandoverAnswer, epoch: number): Promise<void> {
+    if (message.type === 'running') this.#note = message.note;
     try {
       await this.deliver({ type: 'message', epoch, message });
     } catch (error) {
@@ -295,9 +304,9 @@ export class Ownership {
       return;
     }
     if (this.#facts === undefined) throw new TypeError('a handover has roots');
-    const { round, roots, deviceState } = this.#facts;
+    const { round, roots, sourceRescanned, deviceState } = this.#facts;
     const facts = { round, roots: [...roots], ...(deviceState === undefined ? {} : { deviceState }) };
-    this.#link?.send({ ...message, ...facts, sourceRescanned: true }, epoch);
+    this.#link?.send({ ...message, ...facts, sourceRescanned }, epoch);
   }
 
   #report(report: Report): void {

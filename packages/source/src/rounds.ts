@@ -6,7 +6,14 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Guest } from '@pageferry/guest';
-import { ProblemError, type MigrateBody, type Repair, type RootStatus } from '@pageferry/protocol';
+import type { ImageSet, RoundScope } from '@pageferry/memory';
+import {
+  PAGE_SIZE_BYTES,
+  ProblemError,
+  type MigrateBody,
+  type Repair,
+  type RootStatus,
+} from '@pageferry/protocol';
 import type { Logger } from 'pino';
 import { decide, type Decision } from './convergence.ts';
 import type { RoundPlan } from './engine/messages.ts';
@@ -14,9 +21,17 @@ import type { PageEngine, RoundSent } from './page-engine.ts';
 import type { FromDestination, SourceLink } from './session.ts';
 import type { Settings } from './settings.ts';
 import { Statistics } from './statistics.ts';
+import type { Tracking } from './tracking.ts';
 
 /** A round to be sent. */
-type Order = Omit<RoundPlan, 'cacheBytes'>;
+type Order = Omit<RoundPlan, 'cacheBytes' | 'watched' | 'sampleScan'>;
+
+/** The final round. */
+export interface FinalRound {
+  readonly roots: readonly Uint8Array[];
+  /** It was about everything. */
+  readonly isRescan: boolean;
+}
 
 export type RoundResult = Extract<FromDestination, { type: 'round-result' }>;
 
@@ -24,6 +39,7 @@ export interface RoundsOptions {
   readonly body: MigrateBody;
   readonly settings: Settings;
   readonly statistics: Statistics;
+  readonly tracking: Tracking;
   readonly logger: Logger;
   /** A round's roots were the same on both sides. */
   readonly onConfirmed: () => void;
@@ -33,6 +49,7 @@ export interface RoundsOptions {
 export interface RoundsSetup {
   readonly engine: PageEngine;
   readonly link: SourceLink;
+  readonly images: ImageSet;
   readonly guest: Guest;
   readonly epoch: number;
   readonly isGuestStopped: boolean;
@@ -93,7 +110,13 @@ export class Rounds {
   /** Round 0: every page once; deltas and cache stay out of it (the seed rule) unless asked otherwise. */
   async bulk(setup: RoundsSetup): Promise<void> {
     const useXbzrle = this.#options.settings.parameters['xbzrle-stage'] === 'always';
-    await this.#confirmed(setup, { round: 0, useXbzrle, fillCache: true, reconcile: setup.hasBase });
+    await this.#confirmed(setup, {
+      round: 0,
+      scope: 'everything',
+      useXbzrle,
+      fillCache: true,
+      reconcile: setup.hasBase,
+    });
   }
 
   /** Rounds until the predicted pause is short enough. @throws ProblemError no-convergence, roots-differ */
@@ -103,6 +126,7 @@ export class Rounds {
         await this.#confirmed(setup, this.#next({ reconcile: true }));
         continue;
       }
+      await this.#options.tracking.checkConditions();
       const decision = this.#decide(setup);
       const { action, because } = decision;
       this.decision = decision;
@@ -113,13 +137,17 @@ export class Rounds {
     }
   }
 
-  /** The guest is paused: everything is scanned once more, without a cap; nothing is diffed after it. */
-  async final(setup: RoundsSetup): Promise<readonly Uint8Array[]> {
+  /**
+   * The guest is paused: everything is scanned once more, or the bits are read where they are proven to do; without a cap,
+   * and nothing is diffed after it.
+   */
+  async final(setup: RoundsSetup): Promise<FinalRound> {
     setup.engine.setBandwidth(0);
+    const scope = await this.#options.tracking.checkConditions();
     const useXbzrle = this.current > 0;
-    const plan = { round: this.current + 1, useXbzrle, fillCache: false, reconcile: false };
+    const plan = { round: this.current + 1, scope, useXbzrle, fillCache: false, reconcile: false };
     const { roots } = await this.#send(setup, plan, true, async () => undefined);
-    return roots;
+    return { roots, isRescan: scope === 'everything' };
   }
 
   /** The destination has the roots that were sent for a round. */
@@ -133,7 +161,9 @@ export class Rounds {
   }
 
   #next({ reconcile }: { readonly reconcile: boolean }): Order {
-    return { round: this.current + 1, useXbzrle: true, fillCache: true, reconcile };
+    // What the digest exchange finds to differ was not written here, so no bit names it.
+    const scope = reconcile ? 'everything' : this.#options.tracking.scope;
+    return { round: this.current + 1, scope, useXbzrle: true, fillCache: true, reconcile };
   }
 
   /** Sends a round and compares roots. Where they differ, the next round mends it; not without end. */
@@ -169,22 +199,31 @@ export class Rounds {
     isFinal: boolean,
     confirm: (sent: RoundSent) => Promise<void>,
   ): Promise<RoundSent> {
-    const { body, settings, statistics } = this.#options;
+    const { body, settings, statistics, tracking } = this.#options;
     const useXbzrle = body.capabilities.xbzrle && order.useXbzrle;
-    const plan = { ...order, useXbzrle, cacheBytes: settings.cacheSizeBytes };
+    const plan = {
+      ...order,
+      useXbzrle,
+      cacheBytes: settings.cacheSizeBytes,
+      watched: tracking.takeWatched(),
+      sampleScan: order.scope !== 'everything' && !isFinal,
+    };
     // After an interruption this has what the attempt before sent of a round that it did not end.
     const before = statistics.counters;
     this.#previousRoundMs = statistics.lastRound?.roundMs ?? 0;
     this.current = plan.round;
     const startMs = performance.now();
     const sent = await engine.round(plan);
+    tracking.roundEnded(plan.round, plan.scope, sent.doubts);
+    // Where bits turned out not to count, everything was scanned.
+    const scope: RoundScope = sent.doubts.length > 0 ? 'everything' : plan.scope;
     if (this.#differingRounds > 0) this.#noteRepairs(sent);
     await confirm(sent);
     statistics.engineCounters = sent.counters;
     const { counters: after } = statistics;
     const { rssAnonBytes } = sent;
     const roundMs = performance.now() - startMs;
-    statistics.rounds.push({ round: plan.round, isFinal, before, after, roundMs, rssAnonBytes });
+    statistics.rounds.push({ round: plan.round, isFinal, scope, before, after, roundMs, rssAnonBytes });
     return sent;
   }
 
@@ -200,9 +239,11 @@ export class Rounds {
     }
   }
 
-  #decide({ link, guest, isGuestStopped, journalMs }: RoundsSetup): Decision {
-    const { statistics, settings } = this.#options;
+  #decide({ link, images, guest, isGuestStopped, journalMs }: RoundsSetup): Decision {
+    const { statistics, settings, tracking } = this.#options;
     const { parameters } = settings;
+    const dataPages = images.allocatedBytes / PAGE_SIZE_BYTES / parameters['multifd-channels'];
+    const scanMs = statistics.scanMs(dataPages);
     const last = statistics.lastRound;
     const cap = parameters['max-bandwidth'];
     const measured = {
@@ -212,13 +253,13 @@ export class Rounds {
       wireBytes: last === undefined ? 0 : Statistics.wireBytes(last),
       roundMs: last?.roundMs ?? 0,
       previousRoundMs: this.#previousRoundMs,
-      scanMs: statistics.scanMs,
+      scanMs: tracking.finalScope === 'everything' ? scanMs : statistics.bitsMs,
       bandwidth: cap === 0 ? statistics.bandwidth : Math.min(cap, statistics.bandwidth),
       // A process and nobody have no device state to save and load.
       deviceStateMs: guest.type === 'qemu' ? statistics.deviceStateMs : 0,
       journalMs,
       roundTripMs: link.roundTripMs ?? 0,
-      rereadMs: parameters['destination-reread'] ? statistics.scanMs : 0,
+      rereadMs: parameters['destination-reread'] ? scanMs : 0,
     };
     return decide(measured, {
       downtimeLimitMs: parameters['downtime-limit'],

@@ -2,6 +2,7 @@
  * What a migration has measured, and the figures that follow from it. Counters come from the engine, times from
  * the phases; docs/PROTOCOL.md, "Counters", defines each figure. Nothing here decides anything.
  */
+import type { RoundScope } from '@pageferry/memory';
 import {
   PAGE_SIZE_BYTES,
   type RamStatus,
@@ -14,6 +15,8 @@ import type { Counters } from './engine/counters.ts';
 export interface RoundFacts {
   readonly round: number;
   readonly isFinal: boolean;
+  /** What it was about. */
+  readonly scope: RoundScope;
   /** Running totals when it began and when it ended. */
   readonly before: Counters;
   readonly after: Counters;
@@ -35,6 +38,8 @@ export const NO_COUNTERS: Counters = {
   roundScanMs: 0,
   roundLimitMs: 0,
   roundReconcileMs: 0,
+  sampledPages: 0,
+  sampledMs: 0,
   cacheAllocatedBytes: 0,
 };
 
@@ -95,11 +100,25 @@ export class Statistics {
     return after.transferredBytes - before.transferredBytes;
   }
 
-  /** The shortest full scan so far, milliseconds; rounds after the bulk stage if there were any. */
-  get scanMs(): number {
-    const later = this.rounds.filter(({ round }) => round > 0);
-    const scans = (later.length > 0 ? later : this.rounds).map(({ after }) => after.roundScanMs);
-    return scans.length === 0 ? 0 : Math.min(...scans);
+  /**
+   * What a scan of everything takes, milliseconds: the shortest so far of those after the bulk stage, which has the
+   * sending in it. Where later rounds were about less, the best sample that they took, scaled to `dataPages` of a stream.
+   */
+  scanMs(dataPages: number): number {
+    const scans = this.rounds.filter(({ scope }) => scope === 'everything');
+    const later = scans.filter(({ round }) => round > 0).map(({ after }) => after.roundScanMs);
+    if (later.length > 0) return Math.min(...later);
+    const sampled = this.rounds
+      .map(({ after }) => after)
+      .filter(({ sampledPages }) => sampledPages > 0)
+      .map(({ sampledMs, sampledPages }) => (sampledMs / sampledPages) * dataPages);
+    if (sampled.length > 0) return Math.min(...sampled);
+    return scans.length === 0 ? 0 : Math.min(...scans.map(({ after }) => after.roundScanMs));
+  }
+
+  /** What reading the bits took in the last round that did, and comparing what they named; bits only become more. */
+  get bitsMs(): number {
+    return this.rounds.findLast(({ scope }) => scope !== 'everything')?.after.roundScanMs ?? 0;
   }
 
   /**
@@ -182,6 +201,7 @@ export class Statistics {
       round: facts.round,
       final: facts.isFinal,
       candidates: after.roundPages,
+      tracker: facts.scope === 'everything' ? 'scan' : 'soft-dirty',
       duplicate: after.zero - before.zero,
       normal: after.normal - before.normal,
       'xbzrle-pages': after.xbzrlePages - before.xbzrlePages,

@@ -65,6 +65,7 @@ export function sourceStatus(migration: Migration, nowMs: number): MigrationStat
         'confirm-ms': rounds.confirmMs,
         'exchange-ms': statistics.rounds.reduce((sum, { after }) => sum + after.roundReconcileMs, 0),
       },
+      tracker: migration.tracking.status,
       guest: guestStatus(migration),
       ...(migration.deviceState === undefined ? {} : { 'device-state': migration.deviceState }),
       ...(engine === undefined ? {} : { engine: { pid: engine, 'rss-anon': statistics.rssAnonBytes } }),

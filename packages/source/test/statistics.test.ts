@@ -1,5 +1,6 @@
 import t from 'tap';
 import { NO_COUNTERS, Statistics } from '../src/statistics.ts';
+import type { RoundScope } from '@pageferry/memory';
 import type { Counters } from '../src/engine/counters.ts';
 
 const PAGE = 4096;
@@ -27,6 +28,7 @@ function withRounds(): Statistics {
   statistics.rounds.push({
     round: 0,
     isFinal: false,
+    scope: 'everything',
     before: NO_COUNTERS,
     after: bulk,
     roundMs: 200,
@@ -35,6 +37,7 @@ function withRounds(): Statistics {
   statistics.rounds.push({
     round: 1,
     isFinal: false,
+    scope: 'everything',
     before: bulk,
     after: second,
     roundMs: 100,
@@ -53,6 +56,7 @@ void t.test('coverage grows to one and never goes back', (t) => {
   statistics.rounds.push({
     round: 0,
     isFinal: false,
+    scope: 'everything',
     before: NO_COUNTERS,
     after: NO_COUNTERS,
     roundMs: 1,
@@ -78,7 +82,42 @@ void t.test('a round is the difference of two totals', (t) => {
     'dirty-pages-rate': 100,
   });
   t.equal(statistics.dirtyPagesRate, 100, '20 pages written in the 200 ms of the bulk stage');
-  t.equal(statistics.scanMs, 10, "the bulk stage's scan has the sending in it");
+  t.equal(statistics.scanMs(100), 10, "the bulk stage's scan has the sending in it");
+  t.equal(statistics.bitsMs, 0);
+  t.end();
+});
+
+void t.test('the final scan is known from samples, where later rounds only read bits', (t) => {
+  const statistics = new Statistics(100 * PAGE);
+  t.equal(statistics.scanMs(100), 0);
+  const round = (scope: RoundScope, changes: Partial<Counters>): void => {
+    const { length } = statistics.rounds;
+    const after = counters(changes);
+    statistics.rounds.push({
+      round: length,
+      isFinal: false,
+      scope,
+      before: NO_COUNTERS,
+      after,
+      roundMs: 1,
+      rssAnonBytes: 0,
+    });
+  };
+  round('everything', { roundScanMs: 90 });
+  t.equal(statistics.scanMs(100), 90, 'nothing better is known');
+  round('written', { roundScanMs: 2, sampledPages: 10, sampledMs: 5 });
+  t.equal(statistics.scanMs(100), 50);
+  round('written-or-unmapped', { roundScanMs: 3, sampledPages: 10, sampledMs: 4 });
+  t.equal(statistics.scanMs(100), 40, 'the best of them');
+  t.equal(statistics.bitsMs, 3, 'the last: bits only become more');
+  round('written', { roundScanMs: 4 });
+  t.equal(statistics.scanMs(100), 40, 'a round without a sample says nothing');
+  t.same(
+    statistics.rounds.map((facts) => statistics.roundStatus(facts).tracker),
+    ['scan', 'soft-dirty', 'soft-dirty', 'soft-dirty'],
+  );
+  round('everything', { roundScanMs: 60 });
+  t.equal(statistics.scanMs(100), 60, 'a scan of everything is what the final one will be');
   t.end();
 });
 
@@ -118,7 +157,15 @@ void t.test('the line is known from little, where there is no more', (t) => {
     statistics.engineCounters = counters({ transferredBytes: before.transferredBytes + bytes });
     const { length } = statistics.rounds;
     const after = statistics.counters;
-    statistics.rounds.push({ round: length, isFinal: false, before, after, roundMs, rssAnonBytes: 0 });
+    statistics.rounds.push({
+      round: length,
+      isFinal: false,
+      scope: 'everything',
+      before,
+      after,
+      roundMs,
+      rssAnonBytes: 0,
+    });
   };
   round(PAGE, 100);
   t.equal(statistics.bandwidth, 10 * PAGE);

@@ -5,6 +5,7 @@
  * overhead (0.12 µs measured); none is made per page. Linux, 64-bit `off_t`.
  */
 import koffi from 'koffi';
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { TransportError } from './errors.ts';
 
@@ -15,12 +16,18 @@ const FALLOC_FL_PUNCH_HOLE = 2;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 1;
 const MAP_SHARED_FIXED = 0x01 | 0x10;
 const MADV_POPULATE_READ = 22;
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 /** struct ucred: pid, uid and gid, 32 bits each. */
 const UCRED_BYTES = 12;
+const IN_NONBLOCK = 0o4000;
+const IN_CLOEXEC = 0o2000000;
+const IN_MODIFY = 0x2;
+const IN_OPEN = 0x20;
 const IPPROTO_TCP = 6;
 const TCP_USER_TIMEOUT = 18;
 const PR_SET_PDEATHSIG = 1;
@@ -35,6 +42,8 @@ const dup = libc.func('int dup(int fd)');
 const mmap = libc.func(
   'intptr_t mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
 );
+const munmap = libc.func('int munmap(intptr_t at, size_t length)');
+const memcpy = libc.func('intptr_t memcpy(intptr_t target, const void *source, size_t length)');
 const mincore = libc.func('int mincore(void *at, size_t length, void *resident)');
 const madvise = libc.func('int madvise(void *at, size_t length, int advice)');
 const setsockopt = libc.func(
@@ -43,6 +52,8 @@ const setsockopt = libc.func(
 const getsockopt = libc.func(
   'int getsockopt(int fd, int level, int option, void *value, _Inout_ uint32_t *length)',
 );
+const inotifyInit = libc.func('int inotify_init1(int flags)');
+const inotifyAddWatch = libc.func('int inotify_add_watch(int fd, const char *path, uint32_t mask)');
 const prctl = libc.func('int prctl(int option, uint64_t argument)');
 
 const errnoNames = new Map<number, string>(
@@ -80,6 +91,19 @@ export const system = {
     }
   },
 
+  /**
+   * Copies the bytes into the file through a shared mapping that lasts as long as the call. `alignment`: of mappings of
+   * this file (its huge pages'), a power of two, bytes. What is mapped is reserved: ENOMEM where no huge page is free.
+   */
+  writeMapped(fd: number, offset: number, bytes: Uint8Array, alignment: number): void {
+    const start = offset - (offset % alignment);
+    const length = Math.ceil((offset + bytes.length - start) / alignment) * alignment;
+    const at = Number(mmap(null, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start));
+    if (at === -1) throw systemError('mmap');
+    memcpy(at + offset - start, bytes, bytes.length);
+    munmap(at, length);
+  },
+
   /** Takes the exclusive flock of an open file without waiting; false if another open file holds it. */
   tryLockExclusive(fd: number): boolean {
     if (flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
@@ -104,6 +128,16 @@ export const system = {
   /** Builds the page tables of mapped memory at once; a hole in it is allocated. Does nothing before Linux 5.14. */
   populate(mapped: Uint8Array): void {
     madvise(mapped, mapped.length, MADV_POPULATE_READ);
+  },
+
+  /** A descriptor of inotify, not blocking, that says when the file is opened, written by a call or cut. */
+  watchFile(path: string): number {
+    const fd = Number(inotifyInit(IN_NONBLOCK | IN_CLOEXEC));
+    if (fd < 0) throw systemError('inotify_init1');
+    if (Number(inotifyAddWatch(fd, path, IN_MODIFY | IN_OPEN)) >= 0) return fd;
+    const error = systemError('inotify_add_watch');
+    closeSync(fd);
+    throw error;
   },
 
   /** Ends a TCP connection whose sent bytes stay unacknowledged for so long; the kernel alone tries for a quarter of an hour. */

@@ -50,6 +50,21 @@ void t.test('holes and data are found, and a punched hole reads as zeros', (t) =
   t.end();
 });
 
+void t.test('bytes are written through a mapping, at any place', (t) => {
+  const { fd } = temporaryFile(t);
+  ftruncateSync(fd, 8 * MIB);
+  const bytes = Buffer.alloc(3 * MIB, 7);
+  // Begins and ends within what is mapped at a time.
+  system.writeMapped(fd, MIB + 4096, bytes, 2 * MIB);
+  const read = Buffer.alloc(8 * MIB);
+  readSync(fd, read, 0, read.length, 0);
+  const wanted = Buffer.alloc(8 * MIB);
+  bytes.copy(wanted, MIB + 4096);
+  t.ok(read.equals(wanted), 'they are there, and nothing else changed');
+  t.throws(() => system.writeMapped(-1, 0, bytes, 4096), { code: 'EBADF' });
+  t.end();
+});
+
 void t.test('offsets beyond 4 GiB are not truncated', (t) => {
   const { fd } = temporaryFile(t);
   const far = 5 * 1024 * MIB;

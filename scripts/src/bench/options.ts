@@ -3,13 +3,15 @@ import { parseArgs } from 'node:util';
 import { parseChoice, parseNumber, parseSize } from '../workload/options.ts';
 
 export const USAGE = `bench [options]
-  --only WHAT   transfer (against cp and others), status (latency of GET /status), memory (of the engines) or
-                verification (resume, warm start, digest exchange, audit)
+  --only WHAT   transfer (against cp and others), status (latency of GET /status), memory (of the engines),
+                verification (resume, warm start, digest exchange, audit) or qemu (the pause of a real guest, beside
+                QEMU's own migration; not part of what runs without --only)
   --size BYTES  of the image; K, M and G count in powers of 1024 (default 1G)
   --pairs N     alternating runs of transfer, migrations of status (default 5)
 `;
 
-const PARTS = ['transfer', 'status', 'memory', 'verification'] as const;
+const USUAL_PARTS = ['transfer', 'status', 'memory', 'verification'] as const;
+const PARTS = [...USUAL_PARTS, 'qemu'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface BenchOptions {
@@ -33,7 +35,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | null 
   const pairCount = parseNumber('pairs', values.pairs);
   if (pairCount === 0) throw new Error('--pairs is 1 at least');
   return {
-    parts: values.only === undefined ? PARTS : [parseChoice('only', values.only, PARTS)],
+    parts: values.only === undefined ? USUAL_PARTS : [parseChoice('only', values.only, PARTS)],
     sizeBytes: parseSize('size', values.size),
     pairCount,
   };

@@ -22,6 +22,8 @@ export interface DaemonOptions extends Surroundings {
   /** Takes the state directory. */
   readonly directory: string;
   readonly imageRoot: string;
+  /** Where monitors of QEMU guests are; the daemon's default if absent. */
+  readonly qmpRoot?: string;
   /** Least level that it logs; debug if absent. */
   readonly logLevel?: 'debug' | 'info';
   /** Destination: commands that start guests, by name. */
@@ -42,12 +44,13 @@ export class Daemon {
 
   /** Resolves when the API answers, which is after the recovery of an earlier life. */
   async start(): Promise<void> {
-    const { side, imageRoot, guestCommands, logLevel = 'debug' } = this.#options;
+    const { side, imageRoot, qmpRoot, guestCommands, logLevel = 'debug' } = this.#options;
     if (this.#child !== undefined) throw new Error(`the ${side} daemon runs already`);
     const args = [
       '--api=tcp:127.0.0.1:0',
       `--state-dir=${this.stateDirectory}`,
       `--image-root=${imageRoot}`,
+      ...(qmpRoot === undefined ? [] : [`--qmp-root=${qmpRoot}`]),
       `--log-level=${logLevel}`,
       ...(guestCommands === undefined ? [] : ['--guest-commands', JSON.stringify(guestCommands)]),
     ];

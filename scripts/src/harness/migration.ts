@@ -21,7 +21,8 @@ export async function startDaemons(
   workspace: Workspace,
   guestCommands: Readonly<Record<string, readonly string[]>>,
 ): Promise<Daemons> {
-  const common = { directory: workspace.path, imageRoot: workspace.path, logLevel: 'info' } as const;
+  const { path } = workspace;
+  const common = { directory: path, imageRoot: path, qmpRoot: path, logLevel: 'info' } as const;
   const daemons = {
     source: new Daemon({ ...common, side: 'source' }),
     destination: new Daemon({ ...common, side: 'destination', guestCommands }),

@@ -4,9 +4,11 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 
+/** How many times longer everything may take, where a machine is known to be slow: an emulated one. */
+export const PATIENCE = Number(process.env['PAGEFERRY_TEST_PATIENCE'] ?? '1');
 /** A wait that is longer than this has failed. */
-export const GUARD_MS = 60_000;
-const POLL_MS = 5;
+export const GUARD_MS = 60_000 * PATIENCE;
+const POLL_MS = 5 * PATIENCE;
 
 /** The promise's outcome, or an error that names what was waited for. */
 export async function guarded<T>(what: string, work: Promise<T>): Promise<T> {

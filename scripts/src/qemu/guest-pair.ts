@@ -2,7 +2,7 @@
  * One guest and its two places, a and b, in one directory: an image, a monitor and a console each, and the disk that both
  * share. The QEMU at the other place is started by whoever moves the guest there; where the guest runs, the consoles say.
  *
- * Monitors are reached through a proxy, which asks `beforeCommand` what becomes of a command.
+ * Monitors are reached through a proxy, unless that is not wanted, which asks `beforeCommand` what becomes of a command.
  */
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,6 +21,10 @@ export const PLACES = ['a', 'b'] as const;
 export interface GuestOptions extends WorkloadOptions {
   /** Of the RAM, bytes. */
   readonly memoryBytes: number;
+  /** Whether commands of the monitors' users can be held; true if absent. Without, nothing is in between. */
+  readonly isProxied?: boolean;
+  /** Where the images are, below the guest's directory; that itself if absent. */
+  readonly imageDirectory?: string;
 }
 
 /** What of a machine a test may make different at one place. */
@@ -32,6 +36,7 @@ export interface CommandSight {
   readonly command: string;
 }
 
+const DISK = 'disk';
 const DISK_BYTES = 16 * 2 ** 20;
 /** The verdicts that the guest keeps printing. */
 const VERDICTS = ['PATTERN', 'DOCS', 'DISK'] as const;
@@ -58,14 +63,13 @@ export class GuestPair {
   /** Makes the files and sockets; installs QEMU where it is missing and may be installed. */
   static async make(directory: string, options: GuestOptions): Promise<GuestPair> {
     requirePrograms([[QEMU, 'qemu-system-x86']]);
-    const disk = join(directory, 'disk.img');
-    writeFileSync(disk, '');
-    truncateSync(disk, DISK_BYTES);
     const consoles = {
       a: await SerialConsole.listen(join(directory, 'a.serial'), 'a'),
       b: await SerialConsole.listen(join(directory, 'b.serial'), 'b'),
     };
     const pair = new GuestPair(directory, options, consoles);
+    pair.makeDisk(DISK, DISK_BYTES);
+    if (!pair.#isProxied) return pair;
     for (const place of PLACES)
       pair.#proxies.push(
         await QmpProxy.listen(pair.monitor(place), (command) => pair.beforeCommand({ place, command })),
@@ -73,8 +77,16 @@ export class GuestPair {
     return pair;
   }
 
+  /** An empty disk's path; made if it is not there. */
+  makeDisk(name: string, sizeBytes: number): string {
+    const path = join(this.directory, `${name}.img`);
+    writeFileSync(path, '', { flag: 'a' });
+    truncateSync(path, sizeBytes);
+    return path;
+  }
+
   image(place: PlaceName): string {
-    return join(this.directory, `${place}.ram`);
+    return join(this.directory, this.options.imageDirectory ?? '', `${place}.ram`);
   }
 
   monitor(place: PlaceName): MonitorPaths {
@@ -88,13 +100,13 @@ export class GuestPair {
       append: workloadCommandLine(this.options),
       memoryBytes: this.options.memoryBytes,
       image: this.image(place),
-      disk: join(this.directory, 'disk.img'),
+      disk: join(this.directory, `${DISK}.img`),
       serial: join(this.directory, `${place}.serial`),
-      qmp: this.monitor(place).qemu,
+      qmp: this.#isProxied ? this.monitor(place).qemu : this.monitor(place).user,
       isIncoming,
       ...changes,
     });
-    return behindProxy(this.monitor(place), machine);
+    return this.#isProxied ? behindProxy(this.monitor(place), machine) : machine;
   }
 
   /** Starts the QEMU of a place, with a guest that boots or one that waits to come. */
@@ -144,6 +156,10 @@ export class GuestPair {
   /** Processes of QEMUs at a place, running or stopped. */
   qemuPids(place: PlaceName): readonly number[] {
     return processesNaming(this.image(place)).filter((pid) => commandLineOf(pid)[0] === QEMU);
+  }
+
+  get #isProxied(): boolean {
+    return this.options.isProxied ?? true;
   }
 
   close(): void {

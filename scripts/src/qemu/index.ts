@@ -1,5 +1,6 @@
 /** What benches with real guests share: guests from Debian's packages and our own source, their QEMUs and consoles. */
 export * from './console-report.ts';
+export * from './daemon-migration.ts';
 export * from './debian.ts';
 export * from './guest-image.ts';
 export * from './guest-pair.ts';

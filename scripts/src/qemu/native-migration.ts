@@ -25,7 +25,12 @@ const migration = z.object({
 export type NativeMigration = z.output<typeof migration>;
 
 const PARAMETERS = { 'max-bandwidth': 0, 'xbzrle-cache-size': 64 * 2 ** 20, 'downtime-limit': 300 };
-const CAPABILITIES = [{ capability: 'xbzrle', state: true }];
+/** A QEMU that took a guest from the daemons may still leave shared memory out. */
+const CAPABILITIES = [
+  { capability: 'xbzrle', state: true },
+  { capability: 'x-ignore-shared', state: false },
+  { capability: 'late-block-activate', state: false },
+];
 
 /** Starts the other QEMU, moves the guest there, and ends the first. Throws if QEMU says that it failed. */
 export async function migrateByQemu(
@@ -51,7 +56,7 @@ export async function migrateByQemu(
       async () => {
         const found = await ask(source);
         if (found.status === 'failed')
-          throw new Error(`QEMU's migration failed: ${found['error-desc'] ?? ''}`);
+          throw new Error(`QEMU's migration failed: ${found['error-desc'] ?? 'it does not say why'}`);
         // The times come a moment after the word.
         return found.status === 'completed' && (found['total-time'] ?? 0) > 0 ? found : undefined;
       },

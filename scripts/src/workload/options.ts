@@ -14,6 +14,7 @@ export const USAGE = `guest-workload --image PATH [options]
   --docs-rate N           operations (pages) a second of the docs lane, with "both" (default 0)
   --operations N          end after this operation of every lane (default: never)
   --log PATH              append every operation here
+  --write-with HOW        pwrite, or mapping: through a shared mapping, as a VMM's guest does (default pwrite)
   --instance NAME         who this is in the log, one word (default source)
   --start-at WHERE        fresh, or continue: go on after the log's last operation, check the image first
   --initial-seed N        seed of make-image; with it, continue checks pages too
@@ -35,6 +36,7 @@ export interface WorkloadOptions {
   readonly docsRatePerSecond: number;
   readonly lastOperation: number;
   readonly log: string | null;
+  readonly isMapped: boolean;
   readonly instance: string;
   readonly isContinued: boolean;
   readonly initial: { readonly seed: number; readonly zeroShare: number } | null;
@@ -52,6 +54,7 @@ const STRINGS = {
   'docs-rate': { type: 'string', default: '0' },
   operations: { type: 'string' },
   log: { type: 'string' },
+  'write-with': { type: 'string', default: 'pwrite' },
   instance: { type: 'string', default: 'source' },
   'start-at': { type: 'string', default: 'fresh' },
   'initial-seed': { type: 'string' },
@@ -84,6 +87,7 @@ export function parseWorkloadOptions(
     docsRatePerSecond: parseNumber('docs-rate', values['docs-rate']),
     lastOperation: values.operations === undefined ? Infinity : parseNumber('operations', values.operations),
     log: values.log ?? null,
+    isMapped: parseChoice('write-with', values['write-with'], ['pwrite', 'mapping']) === 'mapping',
     instance: values.instance,
     isContinued: parseChoice('start-at', values['start-at'], ['fresh', 'continue']) === 'continue',
     initial:

@@ -1,17 +1,17 @@
 // Does the operations of one lane on the image, in order, at a rate.
-// It writes with pwrite, not through a mapping: on a shared file both change the same page cache, and Node has no mmap.
 // Order of an operation: its bytes, then the header, then the log's line.
-import { readSync, writeSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { HEADER_BYTES, decodeHeader, encodeHeader } from './header.ts';
 import { PAGE_BYTES } from './initial-image.ts';
 import type { Lane } from './lane.ts';
 import type { OperationLog } from './operation-log.ts';
+import type { WrittenImage } from './written-image.ts';
 
 /** Most operations at once: keeps the process answering signals, and bounds what is caught up after a pause. */
 const MAX_BATCH = 256;
 
 export class LaneWriter {
-  readonly #file: number;
+  readonly #image: WrittenImage;
   readonly #lane: Lane;
   readonly #log: OperationLog | null;
   readonly #ratePerSecond: number;
@@ -19,8 +19,14 @@ export class LaneWriter {
   #credit = 0;
 
   /** Goes on after operation `last`. A rate of 0 is as fast as possible. */
-  constructor(file: number, lane: Lane, log: OperationLog | null, ratePerSecond: number, last: number) {
-    this.#file = file;
+  constructor(
+    image: WrittenImage,
+    lane: Lane,
+    log: OperationLog | null,
+    ratePerSecond: number,
+    last: number,
+  ) {
+    this.#image = image;
     this.#lane = lane;
     this.#log = log;
     this.#ratePerSecond = ratePerSecond;
@@ -54,8 +60,7 @@ export class LaneWriter {
   }
 
   #writeAt(page: number, offsetBytes: number, bytes: Uint8Array): void {
-    const written = writeSync(this.#file, bytes, 0, bytes.length, page * PAGE_BYTES + offsetBytes);
-    if (written !== bytes.length) throw new Error(`page ${page} was not written whole`);
+    this.#image.write(page * PAGE_BYTES + offsetBytes, bytes);
   }
 }
 

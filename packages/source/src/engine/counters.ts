@@ -24,6 +24,9 @@ export const COUNTER_NAMES = [
   'roundLimitMs',
   /** Time of the digest exchange in this round. */
   'roundReconcileMs',
+  /** Data pages that this round's sample of a scan compared, and the time that took: 0 where none was taken. */
+  'sampledPages',
+  'sampledMs',
   'cacheAllocatedBytes',
 ] as const;
 
@@ -49,6 +52,8 @@ export function sumCounters(streams: readonly StreamCounters[]): Counters {
     roundScanMs: most('roundScanMs'),
     roundLimitMs: most('roundLimitMs'),
     roundReconcileMs: most('roundReconcileMs'),
+    sampledPages: sum('sampledPages'),
+    sampledMs: sum('sampledMs'),
     cacheAllocatedBytes: sum('cacheAllocatedBytes'),
   };
 }

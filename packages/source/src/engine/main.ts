@@ -96,6 +96,7 @@ function handle(message: StreamReport): void {
           round: round.round,
           roots: blockRoots(plan),
           differences,
+          doubts: [...new Set(sent.flatMap((stream) => stream.doubts))],
           ...totals(),
         });
       }

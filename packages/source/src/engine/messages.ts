@@ -2,6 +2,7 @@
  * What daemon and engine, and the engine's main thread and its streams, say to each other. Private to this
  * package: both ends are always of the same build.
  */
+import type { TrackedRound, WatchedWriters } from '@pageferry/memory';
 import type { ErrorReport } from '@pageferry/transport';
 import type { Counters } from './counters.ts';
 import type { ScanProbe } from './probe.ts';
@@ -23,8 +24,14 @@ export interface EnginePlan {
   readonly eviction: 'age' | 'newest';
 }
 
-export interface RoundPlan {
-  readonly round: number;
+export interface RoundPlan extends TrackedRound {
+  /**
+   * In the first round of an attempt with the soft-dirty tracker, for each block: whose bits say from now on what was
+   * written. They have just been cleared.
+   */
+  readonly watched: readonly WatchedWriters[] | undefined;
+  /** Afterwards, measure what a scan of everything would take: the final one will be one, and this round was none. */
+  readonly sampleScan: boolean;
   /** Deltas and cache in use; false in the bulk stage (the seed rule). */
   readonly useXbzrle: boolean;
   /** False in the final round: nothing is diffed any more. */
@@ -57,6 +64,8 @@ export type EngineReport =
       readonly roots: readonly Uint8Array[];
       /** Where the digest exchange found something else at the destination than was sent. */
       readonly differences: readonly Difference[];
+      /** Why streams scanned everything although bits were asked for, in words. */
+      readonly doubts: readonly string[];
       readonly counters: Counters;
       readonly rssAnonBytes: number;
     }
@@ -76,6 +85,8 @@ export interface StreamRound {
   /** This shard's root of every block. */
   readonly roots: readonly Uint8Array[];
   readonly differences: readonly Difference[];
+  /** Why everything was scanned although bits were asked for, in words; empty if it was not. */
+  readonly doubts: readonly string[];
 }
 
 export type StreamCommand =

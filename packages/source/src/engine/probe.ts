@@ -1,13 +1,24 @@
 /**
- * Measures a scan before anything was sent, so that POST /migrate can warn of a final scan that is longer than
- * the allowed pause. Reads and digests at most PROBE_BYTES; nothing is sent and nothing is remembered. The first batch
- * does not count: it waits for code to be compiled and for the file's first data to be found.
+ * Measures a scan without making one. Before anything was sent, so that POST /migrate can warn of a final scan that is
+ * longer than the allowed pause: reads and digests at most PROBE_BYTES; the first batch does not count, it waits for code
+ * to be compiled and for the file's first data to be found. Between rounds that read bits instead, so that
+ * the pause is predicted with the final scan that will really happen: compares a few chunks, spread over the shard,
+ * where they are mapped. Nothing is sent and nothing is remembered.
  */
 import { performance } from 'node:perf_hooks';
-import type { DirtyTracker, ImageReader } from '@pageferry/memory';
+import type {
+  DigestTable,
+  DirtyTracker,
+  ImageMapping,
+  ImageReader,
+  ScanTracker,
+  Shard,
+} from '@pageferry/memory';
 import { PAGE_SIZE, SourceKernel } from '@pageferry/xbzrle';
 
 const PROBE_BYTES = 16 * 1024 * 1024;
+/** Of each block: 16 MiB, a millisecond or two. */
+const SAMPLED_CHUNKS = 8;
 
 /** What a scan of `bytes` took, in milliseconds. Not two batches of data in the shard: 0 bytes. */
 export interface ScanProbe {
@@ -24,7 +35,7 @@ export function probeScan(
   let bytes = 0;
   let isFirst = true;
   for (const { reader, tracker } of blocks) {
-    for (const run of tracker.candidates(0)) {
+    for (const run of tracker.candidates({ round: 0, scope: 'everything' })) {
       if (bytes >= PROBE_BYTES) break;
       if (run.kind === 'hole') continue;
       kernel.begin(0);
@@ -44,4 +55,33 @@ export function probeScan(
     }
   }
   return { bytes, ms: performance.now() - startMs };
+}
+
+/** What comparing so many data pages took. All holes: 0 pages. */
+export interface ScanSample {
+  readonly pages: number;
+  readonly ms: number;
+}
+
+export function sampleScan(
+  blocks: readonly {
+    readonly shard: Shard;
+    readonly scan: ScanTracker;
+    readonly mapping: ImageMapping;
+    readonly table: DigestTable;
+  }[],
+): ScanSample {
+  const startMs = performance.now();
+  let pages = 0;
+  for (const { shard, scan, mapping, table } of blocks) {
+    scan.startRound();
+    for (const chunk of shard.spreadChunks(SAMPLED_CHUNKS)) {
+      for (const run of scan.chunkRuns(chunk)) {
+        if (run.kind !== 'data') continue;
+        mapping.compare(run.firstPage, run.pageCount, table);
+        pages += run.pageCount;
+      }
+    }
+  }
+  return { pages, ms: performance.now() - startMs };
 }

@@ -22,6 +22,7 @@ import {
   MappedTracker,
   ScanTracker,
   Shard,
+  SoftDirtyTracker,
   type DirtyTracker,
   type PageRun,
 } from '@pageferry/memory';
@@ -37,13 +38,20 @@ import {
 import { COUNTER_NAMES, type StreamCounters } from './counters.ts';
 import { DataConnection } from './data-connection.ts';
 import type { RoundPlan, StreamPlan, StreamRound } from './messages.ts';
-import { probeScan, type ScanProbe } from './probe.ts';
+import { probeScan, sampleScan, type ScanProbe } from './probe.ts';
 import { RateLimit } from './rate-limit.ts';
 import { reconcile, type Difference } from './reconcile.ts';
 
 /** Frames under way at once; the ring is also the backpressure. */
 const SLOT_COUNT = 4;
-const ROUND_COUNTERS = ['roundPages', 'roundScanMs', 'roundLimitMs', 'roundReconcileMs'] as const;
+const ROUND_COUNTERS = [
+  'roundPages',
+  'roundScanMs',
+  'roundLimitMs',
+  'roundReconcileMs',
+  'sampledPages',
+  'sampledMs',
+] as const;
 const HEADROOM_BYTES = FRAME_HEADER_BYTES + PAGES_HEADER_BYTES;
 
 /** A block as this stream sees it. */
@@ -52,7 +60,10 @@ interface BlockShard {
   readonly shard: Shard;
   readonly reader: ImageReader;
   readonly table: DigestTable;
+  readonly scan: ScanTracker;
   readonly mapping: ImageMapping;
+  readonly softDirty: SoftDirtyTracker;
+  /** The two above and the scan, one on the other: what a round asks. */
   readonly tracker: DirtyTracker;
 }
 
@@ -98,13 +109,31 @@ export class Stream {
   async round(plan: RoundPlan): Promise<StreamRound> {
     this.#resizeCache(plan);
     for (const name of ROUND_COUNTERS) this.#counters.set(name, 0);
+    this.#watch(plan);
     const differences = plan.reconcile ? await this.#reconcile() : [];
     this.#frameCount = 0;
     for (const block of this.#blocks) await this.#sendBlock(block, plan);
     const { epoch, stream } = this.#plan;
     const payload = encodeStreamRoundEnd({ stream, frameCount: this.#frameCount });
     await this.#send(encodeFrame({ type: FRAME_TYPE.streamRoundEnd, epoch, aux: plan.round, payload }));
-    return { roots: this.#blocks.map((block) => block.table.blockRoot()), differences };
+    if (plan.sampleScan) this.#sample();
+    const doubts = this.#blocks.flatMap(({ softDirty: { doubt } }) => (doubt === undefined ? [] : [doubt]));
+    return { roots: this.#blocks.map((block) => block.table.blockRoot()), differences, doubts };
+  }
+
+  /** From here on these processes' bits count: the round that begins scans everything. */
+  #watch({ watched }: RoundPlan): void {
+    if (watched === undefined) return;
+    for (const { index, softDirty } of this.#blocks) {
+      const writers = watched[index];
+      if (writers !== undefined) softDirty.track(writers);
+    }
+  }
+
+  #sample(): void {
+    const { pages, ms } = sampleScan(this.#blocks);
+    this.#counters.set('sampledPages', pages);
+    this.#counters.set('sampledMs', ms);
   }
 
   /** Makes the digest tables say what the destination has: this round sends what differs from that. */
@@ -125,7 +154,7 @@ export class Stream {
   async #sendBlock(block: BlockShard, plan: RoundPlan): Promise<void> {
     let slot = await this.#takeSlot();
     let startMs = performance.now();
-    for (const run of block.tracker.candidates(plan.round)) {
+    for (const run of block.tracker.candidates(plan)) {
       this.#counters.add('roundPages', run.pageCount);
       if (run.kind === 'unchanged') {
         this.#unchangedCount += run.pageCount;
@@ -245,8 +274,9 @@ export class Stream {
     const shard = new Shard({ pageCount, stream, streamCount });
     const table = new DigestTable({ pageCount, zeroDigest: zeroDigest(secret) });
     const scan = new ScanTracker({ reader, shard, table });
-    const tracker = new MappedTracker({ tracker: scan, mapping, table });
-    return { index, shard, reader, table, mapping, tracker };
+    const softDirty = new SoftDirtyTracker({ scan, shard });
+    const tracker = new MappedTracker({ tracker: softDirty, mapping, table });
+    return { index, shard, reader, table, scan, mapping, softDirty, tracker };
   }
 }
 

@@ -1,0 +1,34 @@
+/** What runs in the nested guest: one part of the bench, by name. Each result is a line that the host reads. */
+import { DaemonPair } from '../daemon-pair.ts';
+import { compareTrackers } from './comparison.ts';
+import { runLoss } from './loss-run.ts';
+import { LOSSES } from './losses.ts';
+import { RESULT_PREFIX, type NestedResult } from './results.ts';
+
+function print(result: NestedResult): void {
+  process.stdout.write(`${RESULT_PREFIX}${JSON.stringify(result)}\n`);
+}
+
+async function losses(): Promise<void> {
+  const pair = await DaemonPair.start();
+  try {
+    for (const loss of LOSSES) {
+      for (const finalScan of [true, false])
+        print({ type: 'loss', ...(await runLoss(pair, loss, finalScan)) });
+    }
+  } finally {
+    await pair.end();
+  }
+}
+
+const [part] = process.argv.slice(2);
+switch (part) {
+  case 'losses':
+    await losses();
+    break;
+  case 'comparison':
+    await compareTrackers(print);
+    break;
+  default:
+    throw new Error(`there is no part ${part ?? ''}`);
+}
