@@ -84,7 +84,7 @@ async function migrate(
     uri: proxy.uri,
     token,
     blocks: [{ id: BLOCK_ID, path: sourceImage }],
-    guest: { type: 'process', pid: subject.pid },
+    guest: { type: 'process', pid: subject.pid, 'discards-memory': loss.isGuestsOwn === true },
     tracker: { type: 'soft-dirty', 'final-scan': finalScan },
     parameters: {
       ...TIMES,

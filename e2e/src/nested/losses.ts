@@ -18,7 +18,7 @@ export interface Loss {
   /** The pages that come to be other than they were. */
   readonly pages: { readonly first: number; readonly count: number };
   readonly carryOut: (subject: Subject, imagePath: string) => Promise<void>;
-  /** Nobody but the guest itself can know of it: without the final scan that it does not do so is the operator's word. */
+  /** Nobody but the guest itself can know of it, so the operator's word that it does not happen is not given. */
   readonly isGuestsOwn?: boolean;
 }
 
