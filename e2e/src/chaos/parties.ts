@@ -100,7 +100,7 @@ export class Parties {
       uri: pair.proxy.uri,
       token,
       blocks: [{ id: BLOCK_ID, path: this.sourceImage }],
-      guest: { type: 'process', pid },
+      guest: { type: 'process', pid, 'discards-memory': false },
       capabilities: { xbzrle: plan.xbzrle, 'pause-before-switchover': plan.pauseBeforeSwitchover },
       parameters: {
         ...plan.parameters,

@@ -71,7 +71,7 @@ async function migrate(
     uri,
     token,
     blocks: [{ id: BLOCK_ID, path: sourceImage }],
-    guest: { type: 'process', pid },
+    guest: { type: 'process', pid, 'discards-memory': false },
     tracker,
     parameters: {
       ...TIMES,

@@ -9,10 +9,11 @@ function print(result: NestedResult): void {
   process.stdout.write(`${RESULT_PREFIX}${JSON.stringify(result)}\n`);
 }
 
-async function losses(): Promise<void> {
+/** Those whose name has the text. */
+async function losses(text: string): Promise<void> {
   const pair = await DaemonPair.start();
   try {
-    for (const loss of LOSSES) {
+    for (const loss of LOSSES.filter(({ name }) => name.includes(text))) {
       for (const finalScan of [true, false])
         print({ type: 'loss', ...(await runLoss(pair, loss, finalScan)) });
     }
@@ -21,10 +22,10 @@ async function losses(): Promise<void> {
   }
 }
 
-const [part] = process.argv.slice(2);
+const [part, text = ''] = process.argv.slice(2);
 switch (part) {
   case 'losses':
-    await losses();
+    await losses(text);
     break;
   case 'comparison':
     await compareTrackers(print);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { eventually, signalIfThere, untilGone } from '@pageferry/scripts/harness';
 import type { DaemonPair } from '../daemon-pair.ts';
 import { BLOCK_ID, GUEST_COMMAND } from '../rig.ts';
-import { leaveGround, prepareGround, type Loss } from './losses.ts';
+import { enterGround, leaveGround, prepareGround, type Loss } from './losses.ts';
 import { Subject } from './subject.ts';
 
 const PAGES = 4096;
@@ -43,6 +43,7 @@ export async function runLoss(pair: DaemonPair, loss: Loss, finalScan: boolean):
   makeFile(sourceImage);
   const subject = await Subject.start(sourceImage, { mayFork: loss.mayFork });
   try {
+    enterGround(loss.ground, ground, subject.pid);
     // hugetlbfs knows no write: all images are filled through the mapping.
     await subject.order({ deed: 'write', first: 0, count: PAGES, value: FILL });
     return await migrate(pair, loss, finalScan, subject, { sourceImage, destinationImage });
@@ -84,7 +85,7 @@ async function migrate(
     uri: proxy.uri,
     token,
     blocks: [{ id: BLOCK_ID, path: sourceImage }],
-    guest: { type: 'process', pid: subject.pid },
+    guest: { type: 'process', pid: subject.pid, 'discards-memory': loss.isGuestsOwn === true },
     tracker: { type: 'soft-dirty', 'final-scan': finalScan },
     parameters: {
       ...TIMES,

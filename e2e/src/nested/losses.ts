@@ -3,8 +3,9 @@
  * pause, and where the image has to be for it. Sources: design.md section 5, Linux admin-guide/mm/soft-dirty.rst.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { errorCode } from '@pageferry/scripts/harness';
 import { Subject, type SubjectOrder } from './subject.ts';
 
 /** Where the image of a loss is, and what else must be so on this machine. */
@@ -18,7 +19,7 @@ export interface Loss {
   /** The pages that come to be other than they were. */
   readonly pages: { readonly first: number; readonly count: number };
   readonly carryOut: (subject: Subject, imagePath: string) => Promise<void>;
-  /** Nobody but the guest itself can know of it: without the final scan that it does not do so is the operator's word. */
+  /** Nobody but the guest itself can know of it, so the operator's word that it does not happen is not given. */
   readonly isGuestsOwn?: boolean;
 }
 
@@ -80,7 +81,10 @@ export const LOSSES: readonly Loss[] = [
     ...usual,
     name: 'reclaimed to swap after the write',
     ground: 'swap',
-    carryOut: orders(order('write'), order('page-out')),
+    carryOut: async (subject, imagePath) => {
+      await subject.order(order('write'));
+      reclaim(dirname(imagePath));
+    },
   },
 ];
 
@@ -101,14 +105,40 @@ export function prepareGround(ground: Ground, directory: string): string {
     case 'swap':
       run('mkswap', ['/dev/ram0']);
       run('swapon', ['/dev/ram0']);
+      mkdirSync(cgroupOf(path));
+      run('mount', ['-t', 'cgroup2', 'none', cgroupOf(path)]);
+      writeFileSync(join(cgroupOf(path), 'cgroup.subtree_control'), '+memory');
+      mkdirSync(join(cgroupOf(path), 'guest'));
       break;
   }
   return path;
 }
 
+/** Before the guest has touched its memory. */
+export function enterGround(ground: Ground, path: string, pid: number): void {
+  if (ground === 'swap') writeFileSync(join(cgroupOf(path), 'guest/cgroup.procs'), String(pid));
+}
+
+function cgroupOf(path: string): string {
+  return join(path, 'cgroup');
+}
+
+/** Has the kernel take the guest's pages out of memory, as many as it gets; MADV_PAGEOUT leaves those that others map. */
+function reclaim(path: string): void {
+  try {
+    writeFileSync(join(cgroupOf(path), 'guest/memory.reclaim'), '64M');
+  } catch (error) {
+    if (errorCode(error) !== 'EAGAIN') throw error;
+  }
+}
+
 /** Takes the ground away again. */
 export function leaveGround(ground: Ground, path: string): void {
-  if (ground === 'swap') run('swapoff', ['/dev/ram0']);
+  if (ground === 'swap') {
+    run('swapoff', ['/dev/ram0']);
+    rmdirSync(join(cgroupOf(path), 'guest'));
+    run('umount', [cgroupOf(path)]);
+  }
   if (ground === 'hugetlbfs' || ground === 'huge-pages') run('umount', [path]);
   if (ground === 'hugetlbfs') writeFileSync('/proc/sys/vm/nr_hugepages', '0');
 }

@@ -13,7 +13,6 @@ const MAP_SHARED = 1;
 const MADV_DONTNEED = 4;
 const MADV_REMOVE = 9;
 const MADV_DONTFORK = 10;
-const MADV_PAGEOUT = 21;
 
 const libc = koffi.load(null);
 const mmap = libc.func(
@@ -55,9 +54,6 @@ function carryOut({ deed, first, count, value }: SubjectOrder): void {
       break;
     case 'drop':
       advise(at, count, MADV_DONTNEED);
-      break;
-    case 'page-out':
-      advise(at, count, MADV_PAGEOUT);
       break;
     case 'punch':
       advise(at, count, MADV_REMOVE);

@@ -12,7 +12,7 @@ const PAGE_BYTES = 4096;
 
 /** Pages `first` to `first + count - 1`; the first bytes of each become `value` where it is written. */
 export const subjectOrder = z.object({
-  deed: z.enum(['write', 'read', 'drop', 'page-out', 'punch', 'call', 'fork']),
+  deed: z.enum(['write', 'read', 'drop', 'punch', 'call', 'fork']),
   first: z.int(),
   count: z.int(),
   value: z.int(),

@@ -157,7 +157,7 @@ export class QemuGuest implements Guest {
 }
 
 /** The guest runs: what QEMU refuses to do besides is no failure of that. */
-async function unlessRefused(work: Promise<unknown>): Promise<void> {
+export async function unlessRefused(work: Promise<unknown>): Promise<void> {
   try {
     await work;
   } catch (error) {

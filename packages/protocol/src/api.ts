@@ -96,6 +96,11 @@ export const sourceGuest = z.discriminatedUnion('type', [
       .int()
       .min(2)
       .max(2 ** 22),
+    /**
+     * False is the operator's word that the process neither discards memory of the image (MADV_DONTNEED, MADV_PAGEOUT) nor
+     * has devices write to it: both go unseen, and a final scan is only left out without them.
+     */
+    'discards-memory': z.boolean().default(true),
     uuid,
   }),
 ]);

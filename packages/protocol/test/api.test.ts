@@ -35,7 +35,7 @@ await t.test('defaults are filled in', async (t) => {
     parameters: { 'hello-timeout': 5000, 'ping-interval': 1000, 'ping-timeout': 5000 },
   });
   t.match(parseBody(migrateBody, { ...MIGRATE, guest: { type: 'process', pid: 42 } }), {
-    guest: { pid: 42 },
+    guest: { pid: 42, 'discards-memory': true },
   });
   t.same(parseBody(migrateBody, { ...MIGRATE, tracker: { type: 'soft-dirty' } }).tracker, {
     type: 'soft-dirty',
