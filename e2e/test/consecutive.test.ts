@@ -45,6 +45,20 @@ void t.test('the image of a completed migration moves again at once', async (t) 
   await pair.untilNothingIsLeftBehind();
 });
 
+void t.test('the image that was just left is received into at once', async (t) => {
+  const pair = await startPair(t);
+  const guest = { type: 'none' } as const;
+  const [a, b] = [join(pair.directory, 'a.ram'), join(pair.directory, 'b-0.ram')];
+  t.equal((await migrate(pair, 0)).status, 'completed');
+  const { uri, token } = await pair.destination.api.incoming({
+    listen: 'tcp:127.0.0.1:0',
+    blocks: [{ id: 'pc.ram', path: a }],
+    guest,
+  });
+  await pair.source.api.migrate({ uri, token, blocks: [{ id: 'pc.ram', path: b }], guest });
+  t.equal((await pair.source.api.untilOver()).status, 'completed');
+});
+
 void t.test('a daemon that is told to end at the completion', async (t) => {
   const pair = await startPair(t);
   const { status, pageferry } = await migrate(pair, 0);

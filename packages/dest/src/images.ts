@@ -5,10 +5,12 @@
  * we make is of the source's exact size; one that exists must have it; none is ever deleted.
  */
 import { lstatSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestBlock } from '@pageferry/guest';
-import { findMappings, ImageSet, lockImage, openImage, type Image } from '@pageferry/memory';
+import { findMappings, MemoryError, ImageSet, lockImage, openImage, type Image } from '@pageferry/memory';
 import {
   ProblemError,
+  problemName,
   type DestinationBlock,
   type HelloResume,
   type HelloStart,
@@ -22,14 +24,42 @@ export interface ImagePolicy {
   readonly isStrict: boolean;
 }
 
+/** A source's engine gives an image back a moment after its migration was completed: 50 ms a GiB. */
+const RELEASE_WAIT_MS = 1000;
+const RELEASE_POLL_MS = 20;
+
 /**
- * Checks the images of an armed migration without keeping anything open.
+ * Checks the images of an armed migration without keeping anything open. What is locked or mapped gets a moment: a guest
+ * that has just left this host may come back at once.
  * @throws MemoryError, ProblemError (image-exists, image-mapped, mappings-not-visible)
  */
 export async function checkImages(
   blocks: readonly DestinationBlock[],
   policy: ImagePolicy,
   guestPid?: number,
+): Promise<Warning[]> {
+  const deadlineMs = performance.now() + RELEASE_WAIT_MS;
+  for (;;) {
+    try {
+      return await checkNow(blocks, policy, guestPid);
+    } catch (error) {
+      if (!isInUse(error) || performance.now() >= deadlineMs) throw error;
+      await sleep(RELEASE_POLL_MS);
+    }
+  }
+}
+
+function isInUse(error: unknown): boolean {
+  return (
+    (error instanceof MemoryError && error.fault.code === 'locked') ||
+    (error instanceof ProblemError && problemName(error.problem.type) === 'image-mapped')
+  );
+}
+
+async function checkNow(
+  blocks: readonly DestinationBlock[],
+  policy: ImagePolicy,
+  guestPid: number | undefined,
 ): Promise<Warning[]> {
   const warnings: Warning[] = [];
   for (const block of blocks) {
