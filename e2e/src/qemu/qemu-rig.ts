@@ -12,7 +12,6 @@ import { Daemon, endProcessesNaming, eventually } from '@pageferry/scripts/harne
 import type { IncomingRequest, MigrateRequest } from '@pageferry/scripts/harness';
 import {
   GuestPair,
-  linesOf,
   nextLine,
   pauseBetween,
   reportOf,
@@ -231,13 +230,6 @@ export class QemuRig {
   /** The last number that the guest has printed. */
   get lastNumber(): number {
     return reportOf(this.pair.recordings).last;
-  }
-
-  /** Lines of the guest, the last ones. */
-  lastLines(count: number): readonly string[] {
-    return linesOf(this.pair.recordings)
-      .slice(-count)
-      .map(({ text }) => text);
   }
 
   async end(): Promise<void> {

@@ -87,6 +87,8 @@ export interface Guest {
   facts(): Promise<readonly string[]>;
   /** The blocks on shared files; `null` for a kind of guest that does not know its own. */
   blocks(): Promise<readonly GuestBlock[] | null>;
+  /** How it may write to its memory, or lose what it wrote, without a soft-dirty bit being set: in words. */
+  unseenWrites(): Promise<readonly string[]>;
   /** The state now. The caller keeps the one from before `pause`: what was paused before must stay so. */
   runState(): Promise<RunState>;
   /** Resolves only when the guest is proven stopped. After a failure the caller must `resume`, if the guest was running. */

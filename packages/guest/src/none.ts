@@ -31,6 +31,10 @@ export class NoGuest implements Guest {
     return Promise.resolve(null);
   }
 
+  unseenWrites(): Promise<readonly string[]> {
+    return Promise.resolve(['there was no guest to be stopped for the clear']);
+  }
+
   runState(): Promise<RunState> {
     return Promise.resolve('running');
   }

@@ -7,9 +7,10 @@ import type { GuestBlock, IncomingGuest, IncomingGuestIdentity } from './guest.t
 import type { ResumeOrder, ResumeOutcome } from './guest.ts';
 import { queryStatus } from './qemu-commands.ts';
 import { readFacts } from './qemu-facts.ts';
-import { ANNOUNCEMENT } from './qemu-guest.ts';
+import { ANNOUNCEMENT, unlessRefused } from './qemu-guest.ts';
 import { readMemory } from './qemu-memory.ts';
 import { QemuProcess, type QemuContext } from './qemu-process.ts';
+import { settingsAfterLoad } from './qemu-settings.ts';
 import type { QmpClient } from './qmp-client.ts';
 
 export type IncomingQemuIdentity = Extract<IncomingGuestIdentity, { type: 'qemu' }>;
@@ -99,6 +100,7 @@ export class PreparedQemu implements IncomingGuest {
     }
     const after = await queryStatus(client);
     const notAnnounced = await announce(client);
+    await unlessRefused(settingsAfterLoad(client));
     return { outcome: 'running', note: after.running ? notAnnounced : `its run state is ${after.status}` };
   }
 

@@ -41,6 +41,11 @@ export class ProcessGuest implements Guest {
     return Promise.resolve(null);
   }
 
+  /** A page that is written, discarded and read again is there and has no bit: nobody else can know. */
+  unseenWrites(): Promise<readonly string[]> {
+    return Promise.resolve(['the process may discard memory of its own and read it again (discards-memory)']);
+  }
+
   async runState(): Promise<RunState> {
     const summary = summarizeProcess(this.#processes, this.#identity);
     if (summary === 'ended') throw new GuestError({ code: 'ended', pid: this.#identity.pid });

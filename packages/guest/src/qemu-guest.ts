@@ -11,6 +11,7 @@ import { sourceReasons } from './qemu-preflight.ts';
 import { QemuProcess, type QemuContext } from './qemu-process.ts';
 import { assertCanSave, cancelMigration, saveState } from './qemu-save.ts';
 import { setBack, settingsForSave, type FormerSettings } from './qemu-settings.ts';
+import { findUnseenWrites } from './qemu-unseen.ts';
 import type { QmpClient } from './qmp-client.ts';
 
 export const DEVICE_STATE_FORMAT = 'qemu';
@@ -73,6 +74,10 @@ export class QemuGuest implements Guest {
 
   blocks(): Promise<readonly GuestBlock[]> {
     return this.#qemu.use(async (client) => (await readMemory(client)).shared);
+  }
+
+  unseenWrites(): Promise<readonly string[]> {
+    return this.#qemu.use(findUnseenWrites);
   }
 
   async runState(): Promise<RunState> {
@@ -152,7 +157,7 @@ export class QemuGuest implements Guest {
 }
 
 /** The guest runs: what QEMU refuses to do besides is no failure of that. */
-async function unlessRefused(work: Promise<unknown>): Promise<void> {
+export async function unlessRefused(work: Promise<unknown>): Promise<void> {
   try {
     await work;
   } catch (error) {

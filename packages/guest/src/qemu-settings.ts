@@ -38,9 +38,18 @@ export interface FormerSettings {
 export const settingsForSave = (client: QmpClient): Promise<FormerSettings> =>
   change(client, ['x-ignore-shared'], { 'max-bandwidth': UNLIMITED_BANDWIDTH });
 
+const NEEDED_FOR_LOAD = ['x-ignore-shared', 'late-block-activate'];
+
 /** `late-block-activate`: the disks' locks are taken by `cont` and not by loading, so that the source can go on. */
 export const settingsForLoad = (client: QmpClient): Promise<FormerSettings> =>
-  change(client, ['x-ignore-shared', 'late-block-activate'], {});
+  change(client, NEEDED_FOR_LOAD, {});
+
+/** Once the guest runs: QEMU's defaults, so that its next migration, ours or its own, finds what it expects. */
+export async function settingsAfterLoad(client: QmpClient): Promise<void> {
+  const capabilities = await queryCapabilities(client);
+  const set = NEEDED_FOR_LOAD.filter((name) => capabilities.get(name) === true);
+  await setCapabilities(client, new Map(set.map((name) => [name, false])));
+}
 
 export async function setBack(client: QmpClient, former: FormerSettings): Promise<void> {
   await setCapabilities(client, former.capabilities);

@@ -39,6 +39,7 @@ export class FakeQemu {
   ]);
   parameters: Record<string, unknown> = { 'max-bandwidth': 134217728, 'tls-creds': '' };
   ramTable = RAM_TABLE;
+  networkTable = '';
   disks: readonly unknown[] = [];
   /** QOM objects by path: children have types `child<…>`, everything else is a value. */
   objects: Record<string, Properties> = {};
@@ -67,7 +68,8 @@ export class FakeQemu {
       },
       'query-cpus-fast': () => [{}, {}],
       'query-block': () => this.disks,
-      'human-monitor-command': () => this.ramTable,
+      'human-monitor-command': ({ 'command-line': line }) =>
+        line === 'info network' ? this.networkTable : this.ramTable,
       'qom-list': ({ path }) => this.#list(String(path)),
       'qom-get': ({ path, property }) => this.objects[String(path)]?.[String(property)],
       stop: () => this.#become('paused'),

@@ -48,7 +48,7 @@ async function setUpAs(
 }
 
 void t.test('opens, loads, runs', async (t) => {
-  t.plan(10);
+  t.plan(11);
   const { qemu, guest, orders } = await setUp(t);
   t.strictSame(await guest.preflight(), []);
   const identity = { ...qemu.identity, isOurs: false };
@@ -62,7 +62,14 @@ void t.test('opens, loads, runs', async (t) => {
     [true, true],
   );
   t.strictSame(await guest.resume(FIRST), { outcome: 'running', note: null });
-  t.strictSame(orders(), ['migrate-set-capabilities', 'migrate-incoming', 'cont', 'announce-self']);
+  t.strictSame(orders(), [
+    'migrate-set-capabilities',
+    'migrate-incoming',
+    'cont',
+    'announce-self',
+    'migrate-set-capabilities',
+  ]);
+  t.equal(qemu.capabilities.get('x-ignore-shared'), false, 'its next migration may be its own');
   await t.rejects(
     guest.prepare(STATE),
     { name: 'GuestError', fault: { code: 'prepare-failed' } },
