@@ -41,8 +41,9 @@ export class ProcessGuest implements Guest {
     return Promise.resolve(null);
   }
 
+  /** A page that is written, discarded and read again is there and has no bit: nobody else can know. */
   unseenWrites(): Promise<readonly string[]> {
-    return Promise.resolve([]);
+    return Promise.resolve(['the process may discard memory of its own and read it again (discards-memory)']);
   }
 
   async runState(): Promise<RunState> {

@@ -4,7 +4,7 @@ import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
 
 const PROT_READ_WRITE = 3;
-const MAP_SHARED = 1;
+const MAP_SHARED_POPULATE = 0x1 | 0x8000;
 const MADV_DONTFORK = 10;
 
 export interface WrittenImage {
@@ -22,7 +22,10 @@ export function writeWithCalls(file: number): WrittenImage {
   };
 }
 
-/** Through a mapping of the whole image, which stays to the process's end; no descriptor does. A fork does not have it. */
+/**
+ * Through a mapping of the whole image, as of a guest that has touched all of its memory: every page is mapped. It stays to
+ * the process's end, no descriptor does, and a fork does not have it.
+ */
 export function writeThroughMapping(path: string): WrittenImage {
   const libc = koffi.load(null);
   const mmap = libc.func(
@@ -32,7 +35,7 @@ export function writeThroughMapping(path: string): WrittenImage {
   const file = openSync(path, 'r+');
   try {
     const sizeBytes = fstatSync(file).size;
-    const address: unknown = mmap(null, sizeBytes, PROT_READ_WRITE, MAP_SHARED, file, 0);
+    const address: unknown = mmap(null, sizeBytes, PROT_READ_WRITE, MAP_SHARED_POPULATE, file, 0);
     // MAP_FAILED is -1, which reading would not survive.
     if (BigInt.asIntN(64, koffi.address(address)) === -1n) throw new Error(`${path} cannot be mapped`);
     madvise(address, sizeBytes, MADV_DONTFORK);
