@@ -5,12 +5,10 @@
  * Until the commit any failure leaves the guest running here; after it only the destination's word ends the
  * migration (ownership.ts). Everything that can end it early goes through `fail`.
  */
-import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { DeviceState, GuestIdentity } from '@pageferry/guest';
 import { problemError, problemOf } from '@pageferry/management';
 import {
-  DEVICE_STATE_MAX_BYTES,
   ProblemError,
   type DeviceStateStatus,
   type MigrateBody,
@@ -24,8 +22,9 @@ import { AttemptChain, type Recovered } from './attempt-chain.ts';
 import type { AttemptContext } from './attempt.ts';
 import { waitAtMost } from './failure.ts';
 import { Cancelled, ownershipFailure } from './migration-errors.ts';
+import { finalRound, leaveGuest, saveDeviceState } from './moving-guest.ts';
 import type { HandoverFacts, Ownership } from './ownership.ts';
-import { Rounds, type RoundsSetup } from './rounds.ts';
+import { Rounds } from './rounds.ts';
 import type { Settings } from './settings.ts';
 import { scanWarnings, setUp, type Setup, type SetupPolicy } from './setup.ts';
 import { Statistics } from './statistics.ts';
@@ -194,13 +193,12 @@ export class Migration {
     // The operator's time in pre-switchover does not count.
     await within(this.settings.parameters['switchover-timeout'], this.attempts.failure, async () => {
       const state = await this.#phase('device-state', () => this.#saveDeviceState(setup));
-      const offered = await this.#phase('final-round', () => this.#finalRound(facts, state));
+      const offered = await this.#phase('final-round', () => finalRound(this.rounds, facts, state));
       if (offered.sourceRescanned) this.verified.push('source-rescanned');
       await this.#phase('handover', () => this.#offer(ownership, offered));
     });
     await this.#phase('committed', () => awaitRunning(ownership));
     this.runningMs = performance.now();
-    await this.#leave(setup);
     return await this.#end('completed');
   }
 
@@ -242,47 +240,13 @@ export class Migration {
     this.#continue = undefined;
   }
 
-  /** Before the final round, because saving may write RAM. */
+  /** Saved before the final round, because that may write RAM. */
   async #saveDeviceState({ guest }: Setup): Promise<DeviceState | null> {
-    const startMs = performance.now();
-    const state = await guest.saveDeviceState(DEVICE_STATE_MAX_BYTES);
+    const { state, ms } = await saveDeviceState(guest);
     if (state === null) return null;
-    const saveMs = performance.now() - startMs;
-    this.statistics.deviceStateMs = saveMs * 2;
-    this.deviceState = { bytes: state.bytes.length, 'save-ms': saveMs };
+    this.statistics.deviceStateMs = ms * 2;
+    this.deviceState = { bytes: state.bytes.length, 'save-ms': ms };
     return state;
-  }
-
-  /** What is left of the memory, while the device state travels on the control connection. */
-  async #finalRound(
-    facts: RoundsSetup & { readonly epoch: number },
-    state: DeviceState | null,
-  ): Promise<HandoverFacts> {
-    const sending = state === null ? undefined : facts.link.sendDeviceState(state.bytes, facts.epoch);
-    const { roots, isRescan: sourceRescanned } = await this.rounds.final(facts);
-    await sending;
-    const final = { round: this.rounds.current, roots, sourceRescanned };
-    if (state === null) return { ...final, deviceState: undefined };
-    const sha256 = Uint8Array.from(createHash('sha256').update(state.bytes).digest());
-    return { ...final, deviceState: { sizeBytes: state.bytes.length, sha256 } };
-  }
-
-  /** The destination's word on a guest that it was told to run, where something is odd about it. */
-  #noteGuest(): void {
-    const note = this.ownership?.note;
-    if (note !== undefined) this.warnings.push({ name: 'guest', detail: note });
-  }
-
-  /** The guest runs at the destination: what is left of it here is not needed, and no failure of the migration any more. */
-  async #leave({ guest }: Setup): Promise<void> {
-    const { guest: spec } = this.body;
-    try {
-      await guest.leave(spec.type === 'qemu' ? spec['on-complete'] : 'leave');
-    } catch (error) {
-      this.#logger.warn({ err: error }, "the source's guest could not be ended; it stays paused");
-      const detail = error instanceof Error ? error.message : String(error);
-      this.warnings.push({ name: 'guest-not-ended', detail });
-    }
   }
 
   /** From here the handover decides; it ends in `committed`, or back in our hands. */
@@ -349,12 +313,15 @@ export class Migration {
 
   /** The guest runs at the destination from the moment that this was heard: what is let go here does not delay the word. */
   async #end(outcome: Outcome, error?: ProblemError): Promise<Outcome> {
+    if (outcome === 'completed' && this.#setup !== undefined)
+      this.warnings.push(...(await leaveGuest(this.#setup.guest, this.body.guest, this.#logger)));
     this.#lettingGo = this.#letGo();
     if (outcome === 'completed') {
-      this.#noteGuest();
+      const note = this.ownership?.note;
+      if (note !== undefined) this.warnings.push({ name: 'guest', detail: note });
       this.phase = 'completed';
       this.outcome = outcome;
-      this.endedMs = performance.now();
+      this.endedMs = this.runningMs ?? performance.now();
       const totalMs = this.endedMs - this.startedMs;
       const downtimeMs = (this.runningMs ?? 0) - (this.pausedMs ?? 0);
       this.#logger.info({ totalMs, downtimeMs, rounds: this.rounds.current }, 'migration completed');
