@@ -1,7 +1,6 @@
 export * from './api.ts';
 export * from './control-codec.ts';
 export * from './control-message.ts';
-export * from './device-state-frame.ts';
 export * from './guest-facts.ts';
 export * from './page-records-encoder.ts';
 export * from './parameters.ts';

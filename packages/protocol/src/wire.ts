@@ -3,6 +3,7 @@
  * schemas and their libraries (loading those takes 100 ms, in every process and every stream's thread).
  */
 export * from './data-hello.ts';
+export * from './device-state-frame.ts';
 export * from './digest-frames.ts';
 export * from './errors.ts';
 export * from './frame-splitter.ts';

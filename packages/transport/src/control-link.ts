@@ -4,13 +4,14 @@
  * A daemon owns it, never an engine: commit, cancel and error do not wait behind page data. The peer counts as
  * dead after `timeoutMs` without a byte from it (TCP alone takes up to two hours); whoever notices closes.
  */
-import { encodeDeviceStatePiece, type ControlMessage } from '@pageferry/protocol';
+import type { ControlMessage } from '@pageferry/protocol';
 import {
   checkEpoch,
   CONTROL_LIMITS,
   CONTROL_LIMITS_BEFORE_HELLO,
   CONTROL_MESSAGE_MAX_BYTES,
   DEVICE_STATE_CHUNK_MAX_BYTES,
+  encodeDeviceStatePiece,
   encodeFrame,
   FRAME_TYPE,
   type FrameHeader,
