@@ -16,17 +16,25 @@ import {
   PAGE_SIZE_BYTES,
   parseTcpAddress,
   PREAMBLE_BYTES,
+  SUPPORTED_VERSIONS,
   type DestinationMessage,
 } from '@pageferry/protocol';
 import { guarded } from '@pageferry/scripts/harness';
 
 const SESSION_ID = new Uint8Array(16).fill(7);
 
-/** Says hello with these versions, and gives the destination's first message. */
-export async function offerVersions(
+/** What a stranger says differently from a source that is one. */
+export interface StrangeHello {
+  readonly versions?: number[];
+  /** The session that the connection's preamble names. */
+  readonly preambleSessionId?: Uint8Array;
+}
+
+/** Says hello, and gives the destination's first message. */
+export async function sayHello(
   uri: string,
   token: string,
-  versions: number[],
+  { versions = [...SUPPORTED_VERSIONS], preambleSessionId = SESSION_ID }: StrangeHello,
 ): Promise<DestinationMessage> {
   const address = parseTcpAddress(uri);
   if (address === undefined) throw new Error(`${uri} is no address`);
@@ -47,7 +55,7 @@ export async function offerVersions(
     xbzrleCacheSizeBytes: 0,
     destinationReread: false,
   });
-  socket.write(encodePreamble({ kind: 'control', sessionId: SESSION_ID }));
+  socket.write(encodePreamble({ kind: 'control', sessionId: preambleSessionId }));
   socket.write(encodeFrame({ type: FRAME_TYPE.control, epoch: 1, aux: 0, payload: hello }));
   try {
     return await guarded('the answer to hello', firstMessage(socket));

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import { problemType, SUPPORTED_VERSIONS, type MigrationStatus } from '@pageferry/protocol';
 import type { ApiClient } from '@pageferry/scripts/harness';
 import { Rig } from '../src/rig.ts';
-import { offerVersions } from '../src/strangers.ts';
+import { sayHello } from '../src/strangers.ts';
 import { makeFixtures, type Fixtures } from './bad-input/fixtures.ts';
 import { rows, type Row } from './bad-input/rows.ts';
 
@@ -22,6 +22,7 @@ void t.test('requests that are refused', async (t) => {
   t.teardown(() => fixtures.end());
   for (const row of rows) await t.test(row.name, (t) => isRefused(t, rig, fixtures, row));
   await t.test('a source of another version', (t) => refusesVersions(t, rig));
+  await t.test('a hello of another session than its connection', (t) => refusesOtherSession(t, rig));
   await t.test('a second migration', (t) => refusesSecond(t, rig));
 
   await rig.migrate();
@@ -47,11 +48,22 @@ async function isRefused(t: Test, rig: Rig, fixtures: Fixtures, row: Row): Promi
 async function refusesVersions(t: Test, rig: Rig): Promise<void> {
   const { uri, token } = await rig.arm();
   const before = await snapshot(rig);
-  const answer = await offerVersions(uri, token, [9999]);
+  const answer = await sayHello(uri, token, { versions: [9999] });
   if (answer.type !== 'reject') throw new Error(`the answer is ${answer.type}`);
   t.equal(answer.problem.type, problemType('version-mismatch'));
   t.match(answer.problem.detail, /offered \[9999\], supported \[1\]/);
   t.same(answer.versions, SUPPORTED_VERSIONS);
+  t.same(await snapshot(rig), before, 'nothing has changed');
+  await rig.destination.api.abort();
+}
+
+async function refusesOtherSession(t: Test, rig: Rig): Promise<void> {
+  const { uri, token } = await rig.arm();
+  const before = await snapshot(rig);
+  const answer = await sayHello(uri, token, { preambleSessionId: new Uint8Array(16).fill(8) });
+  if (answer.type !== 'reject') throw new Error(`the answer is ${answer.type}`);
+  t.equal(answer.problem.type, problemType('protocol-violation'));
+  t.match(answer.problem.detail, /another session than its connection/);
   t.same(await snapshot(rig), before, 'nothing has changed');
   await rig.destination.api.abort();
 }

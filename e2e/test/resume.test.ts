@@ -72,8 +72,13 @@ for (const [phase, what, interrupt] of rows) {
     const rig = await Rig.start({ sizeBytes: SIZE_BYTES });
     t.teardown(() => rig.end());
     await phases[phase]?.(rig);
+    const { coverage } = (await rig.destination.api.status()).pageferry;
     await interrupt(rig);
     await rig.source.api.until('another attempt', ({ pageferry }) => (pageferry.epoch ?? 0) > 1);
+    const inAnother = (await rig.destination.api.status()).pageferry;
+    t.not(inAnother.image, 'untouched', 'the destination knows that it has written');
+    if (interrupt !== restartDestination && interrupt !== restartBoth)
+      t.ok(inAnother.coverage >= coverage, 'and its coverage does not go back');
     await rig.source.api.setParameters({ 'max-bandwidth': 0 });
     await leavePreSwitchover(rig, phase);
     const { pageferry } = await rig.untilMoved();

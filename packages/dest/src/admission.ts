@@ -120,7 +120,7 @@ export class Admission {
     if (this.session !== undefined || this.#isAccepting) {
       throw new ProblemError('migration-running', 'The token was used already', { peer: 'destination' });
     }
-    await this.#accepting(async () => {
+    await this.#accepting(link, hello.epoch, async () => {
       const { sessionId, isResumable } = hello;
       const facts = { sessionId, sessionKey: randomBytes(16), isResumable };
       const hasBase = armed.body.base;
@@ -179,7 +179,7 @@ export class Admission {
       throw refused('protocol-violation', `epoch ${hello.epoch} is not a newer one`);
     const armed = this.#armed();
     checkGuest(hello, armed.body);
-    await this.#accepting(async () => {
+    await this.#accepting(link, hello.epoch, async () => {
       const process = context.takeEngine();
       try {
         await this.#enterEpoch(session, epochs, armed, process);
@@ -254,13 +254,15 @@ export class Admission {
       throw refused('peer-timeout', 'The attempt before has not ended here yet');
   }
 
-  /** One hello at a time gets as far as images and engines. */
-  async #accepting(work: () => Promise<void>): Promise<void> {
+  /** One proven hello at a time gets as far as images, engines and guests; pings say meanwhile that it is not forgotten. */
+  async #accepting(link: DestinationLink, epoch: number, work: () => Promise<void>): Promise<void> {
     if (this.#isAccepting) throw refused('peer-timeout', 'Another hello is being considered');
     this.#isAccepting = true;
+    const pings = setInterval(() => link.ping(epoch), this.#options.context.parameters['ping-interval']);
     try {
       await work();
     } finally {
+      clearInterval(pings);
       this.#isAccepting = false;
     }
   }

@@ -97,7 +97,9 @@ export class DestinationDaemon {
   }
 
   async arm(body: IncomingBody): Promise<IncomingAnswer> {
-    if (this.#isEnding || this.#isArming || this.#isBusy) throw this.#busy();
+    if (this.#isEnding)
+      throw new ProblemError('migration-running', 'The daemon is ending', { peer: 'destination' });
+    if (this.#isArming || this.#isBusy) throw this.#busy();
     this.#isArming = true;
     try {
       return await this.#arm(body);

@@ -66,6 +66,10 @@ export class IncomingSession {
   isCancelled = false;
   readonly #ownership: Ownership;
   #attempt: IncomingAttempt | undefined;
+  /** Of the attempts before this one. */
+  #earlierCoverage = 0;
+  /** An attempt before this one may have written. */
+  #hasWrittenBefore: boolean;
   /** No other attempt is to follow, as far as anybody said. */
   #isFinal: boolean;
   /** The operator's word: no other attempt is taken. */
@@ -77,6 +81,7 @@ export class IncomingSession {
   constructor(options: IncomingSessionOptions) {
     this.facts = options.facts;
     this.#attempt = options.attempt;
+    this.#hasWrittenBefore = options.attempt === undefined;
     // What was over before a restart may have been told as the end; a source that comes back all the same is taken.
     this.#isFinal = options.first.state.phase === 'aborted';
     this.#opened = options.opened;
@@ -96,6 +101,16 @@ export class IncomingSession {
 
   get receiving(): Receiving | undefined {
     return this.#attempt?.receiving;
+  }
+
+  /** Share of memory that came at least once, 0 to 1; never goes back while the daemon runs. */
+  get coverage(): number {
+    return Math.max(this.#earlierCoverage, this.receiving?.coverage ?? 0);
+  }
+
+  /** Whether the images may be other than they were when this session began. */
+  get hasWritten(): boolean {
+    return this.#hasWrittenBefore || this.receiving?.mayHaveWritten === true;
   }
 
   /** An attempt has ended, and the source said that it comes back. Nothing of a guest is here. */
@@ -130,6 +145,8 @@ export class IncomingSession {
   async enterEpoch(hello: HelloEpochs): Promise<boolean> {
     const state = await enterEpoch((event) => this.#ownership.deliver(event), hello);
     if (state.phase !== 'receiving' || state.epoch !== hello.epoch) return false;
+    this.#earlierCoverage = this.coverage;
+    this.#hasWrittenBefore = this.hasWritten;
     this.#attempt = undefined;
     this.#isFinal = false;
     this.isCancelled = false;
@@ -331,9 +348,11 @@ export class IncomingSession {
       case 'aborted':
       case 'refused':
         if (!this.isInterrupted) this.endedMs ??= performance.now();
-        this.problem ??= describeProblem(this.isCancelled ? 'cancelled' : 'guest-failed', state.reason, {
-          peer: 'destination',
-        });
+        this.problem ??= describeProblem(
+          this.isCancelled ? 'cancelled' : state.phase === 'refused' ? 'guest-failed' : 'rolled-back',
+          state.reason,
+          { peer: 'destination' },
+        );
         void this.letGo();
         break;
       default:

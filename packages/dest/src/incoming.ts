@@ -18,7 +18,7 @@ import { Listener, type Arrival } from '@pageferry/transport';
 import { Admission } from './admission.ts';
 import type { Armed, IncomingContext } from './incoming-context.ts';
 import type { IncomingSession } from './incoming-session.ts';
-import { takeControl } from './session.ts';
+import { reject, takeControl } from './session.ts';
 
 export class Incoming {
   readonly token = randomBytes(24).toString('base64url');
@@ -159,7 +159,10 @@ export class Incoming {
       hello: (link, hello, epoch, version) => {
         this.#strangers.delete(arrival);
         if (Buffer.compare(hello.sessionId, arrival.preamble.sessionId) !== 0) {
-          throw new ProblemError('protocol-violation', 'hello is of another session than its connection');
+          const detail = 'hello is of another session than its connection';
+          this.#context.logger.warn({ remote: arrival.remoteAddress }, detail);
+          reject(link, epoch, describeProblem('protocol-violation', detail, { peer: 'destination' }));
+          return;
         }
         const considered = this.#admission.hello(link, hello, epoch, version);
         this.#considered = Promise.all([this.#considered, considered]);

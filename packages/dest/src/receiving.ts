@@ -84,6 +84,19 @@ export class Receiving {
     });
   }
 
+  /** Whether pages could come. */
+  get mayHaveWritten(): boolean {
+    return this.#connectedStreams.size > 0;
+  }
+
+  /** Share of memory that came at least once, 0 to 1; pages that come again count no more than the whole. */
+  get coverage(): number {
+    if (this.history.rounds.length > 0) return 1;
+    if (this.counters === undefined || this.totalBytes === 0) return 0;
+    const { normal, zero, xbzrlePages } = this.counters;
+    return Math.min(1, ((normal + zero + xbzrlePages) * PAGE_SIZE_BYTES) / this.totalBytes);
+  }
+
   /** Proves a data connection and gives it to its stream. @throws ProtocolError */
   connect(arrival: Arrival): void {
     const { hello, sessionKey } = this.#options;

@@ -53,7 +53,7 @@ export function destinationStatus(incoming: Incoming, nowMs: number): MigrationS
       ...(id === undefined ? {} : { 'migration-id': id }),
       phase,
       round: receiving?.round ?? 0,
-      coverage: coverage(incoming),
+      coverage: incoming.session?.coverage ?? 0,
       phases: [],
       rounds: [...(receiving?.history.rounds ?? [])],
       roots: receiving?.roots ?? [],
@@ -116,7 +116,7 @@ function ram({ session }: Incoming, totalMs: number): RamStatus {
     'normal-bytes': normal * PAGE_SIZE_BYTES,
     'dirty-pages-rate': 0,
     mbps: seconds > 0 ? (transferred * 8) / seconds / 1e6 : 0,
-    'dirty-sync-count': receiving?.round ?? 0,
+    'dirty-sync-count': receiving?.history.rounds.length ?? 0,
     'page-size': PAGE_SIZE_BYTES,
     'pages-per-second': seconds > 0 ? pages / seconds : 0,
     'precopy-bytes': transferred,
@@ -129,20 +129,11 @@ function verification(counters: Counters): VerificationCost {
   return { 'digest-ms': digestMs, 'audit-ms': auditMs, 'audit-differing': auditDiffering };
 }
 
-/** Share of memory that arrived at least once; pages that come again count no more than the whole. */
-function coverage({ session }: Incoming): number {
-  const receiving = session?.receiving;
-  const counters = receiving?.counters;
-  const total = receiving?.totalBytes ?? 0;
-  if (counters === undefined || total === 0) return 0;
-  return Math.min(1, ((counters.normal + counters.zero + counters.xbzrlePages) * PAGE_SIZE_BYTES) / total);
-}
-
 function imageState(incoming: Incoming): 'untouched' | 'partial' | 'complete' {
   const phase = incoming.state?.phase;
   if (phase === 'preparing' || phase === 'prepared' || phase === 'starting' || phase === 'running')
     return 'complete';
-  return (incoming.session?.receiving?.counters?.transferredBytes ?? 0) > 0 ? 'partial' : 'untouched';
+  return incoming.session?.hasWritten === true ? 'partial' : 'untouched';
 }
 
 function guestStatus(incoming: Incoming): GuestStatus {

@@ -202,10 +202,16 @@ export const migrateBody = z
   .superRefine(checkBlocks);
 export type MigrateBody = z.output<typeof migrateBody>;
 
+/** A cache in effect is the sum of the streams' shares: with three of them it is no power of two. */
+const effectiveMigrationParameters = z.strictObject({
+  ...parameterShape,
+  'xbzrle-cache-size': z.int().min(0),
+});
+
 /** 202: hello was accepted. `parameters` are the effective ones. */
 export const migrateAnswer = z.object({
   'migration-id': z.uuid(),
-  parameters: migrationParameters,
+  parameters: effectiveMigrationParameters,
   capabilities: migrationCapabilities,
   warnings: z.array(warning),
 });
@@ -230,14 +236,11 @@ export type CacheSizeAnswer = z.output<typeof cacheSizeAnswer>;
 
 const sideParameters = z.union([migrationParameters, incomingParameters]);
 
-/** A cache in effect is the sum of the streams' shares: with three of them it is no power of two. */
-const effectiveParameters = z.union([
-  z.strictObject({ ...parameterShape, 'xbzrle-cache-size': z.int().min(0) }),
-  incomingParameters,
-]);
-
 /** GET and PATCH /parameters: this side's parameters; `effective` is what the running migration uses. */
-export const parametersAnswer = z.object({ requested: sideParameters, effective: effectiveParameters });
+export const parametersAnswer = z.object({
+  requested: sideParameters,
+  effective: z.union([effectiveMigrationParameters, incomingParameters]),
+});
 export type ParametersAnswer = z.output<typeof parametersAnswer>;
 
 /** POST /cancel and /continue: naming the migration is optional, naming a wrong one an error. */

@@ -104,6 +104,11 @@ export const problems = {
     title: 'The configuration has no such guest command',
     retryable: false,
   },
+  'rolled-back': {
+    status: 500,
+    title: 'The migration was given up before the commit',
+    retryable: true,
+  },
   'guest-failed': { status: 500, title: 'The guest failed', retryable: false },
   internal: { status: 500, title: 'Something unexpected happened', retryable: false },
 } as const satisfies Record<string, ProblemRow>;

@@ -17,7 +17,7 @@ import { rejection, type FromDestination } from './session.ts';
 /** How long a lost data connection may wait for its cause, which travels over the control connection. */
 const CAUSE_WAIT_MS = 500;
 
-export interface ListenerOptions {
+export interface AttemptListenerOptions {
   readonly failure: Failure;
   /** False once another attempt has begun. */
   readonly isCurrent: () => boolean;
@@ -30,11 +30,11 @@ export interface ListenerOptions {
 }
 
 export class AttemptListener implements AttemptEvents {
-  readonly #options: ListenerOptions;
+  readonly #options: AttemptListenerOptions;
   /** Why the destination gave up, which it says before it says that it did. */
   #reported: ProblemError | undefined;
 
-  constructor(options: ListenerOptions) {
+  constructor(options: AttemptListenerOptions) {
     this.#options = options;
   }
 
@@ -91,7 +91,7 @@ export class AttemptListener implements AttemptEvents {
       if (state.phase === 'rolled-back' || state.phase === 'resuming')
         this.#lost(this.#reported ?? ownershipFailure(state));
     } else if (message.type === 'aborted') {
-      this.#lost(this.#reported ?? new ProblemError('guest-failed', message.reason, { peer: 'destination' }));
+      this.#lost(this.#reported ?? new ProblemError('rolled-back', message.reason, { peer: 'destination' }));
     }
   }
 

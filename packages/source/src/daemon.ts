@@ -127,7 +127,9 @@ export class SourceDaemon {
   }
 
   async migrate(body: MigrateBody): Promise<MigrateAnswer> {
-    const busy = this.#isEnding ? 'none: the daemon is ending' : this.#busyWith;
+    if (this.#isEnding)
+      throw new ProblemError('migration-running', 'The daemon is ending', { peer: 'source' });
+    const busy = this.#busyWith;
     if (busy !== undefined) {
       throw new ProblemError('migration-running', `Migration ${busy} is not over`, {
         'migration-id': busy,
@@ -152,7 +154,7 @@ export class SourceDaemon {
     );
     return {
       'migration-id': id,
-      parameters: { ...settings.parameters, 'xbzrle-cache-size': settings.cacheSizeBytes },
+      parameters: { ...settings.parameters, 'xbzrle-cache-size': settings.effectiveCacheBytes },
       capabilities: body.capabilities,
       warnings: migration.warnings,
     };

@@ -23,13 +23,14 @@ export function causeFailure({ code, reason }: Cause): ProblemError {
     case 'link-lost':
       return new ProblemError('link-lost', reason);
     case 'aborted-by-destination':
+      return new ProblemError('rolled-back', reason, { peer: 'destination' });
     case 'refused':
       return new ProblemError('guest-failed', reason, { peer: 'destination' });
     case 'taken-over':
       return new ProblemError('taken-over', reason, { peer: 'source' });
     case 'daemon-restarted':
     case 'failed':
-      return new ProblemError('guest-failed', reason, { peer: 'source' });
+      return new ProblemError('rolled-back', reason, { peer: 'source' });
   }
 }
 /** What an operator must see before anything else. */

@@ -128,6 +128,12 @@ async function open(
     const expire = (waitingFor: string, milliseconds: number) => (): void =>
       fail(new TransportError({ code: 'TIMED_OUT', waitingFor, milliseconds }));
     let timer = setTimeout(expire('connection', connectTimeoutMs), connectTimeoutMs);
+    // A destination that starts a guest first pings meanwhile.
+    const awaitAnswer = (): void => {
+      const leftMs = link.lastHeardMs + helloTimeoutMs - performance.now();
+      if (leftMs > 0) timer = setTimeout(awaitAnswer, leftMs);
+      else expire('answer to hello', helloTimeoutMs)();
+    };
     const cancelled = (): void =>
       fail(signal.reason instanceof Error ? signal.reason : new Error('cancelled'));
     const settle = (): void => {
@@ -167,7 +173,7 @@ async function open(
         FrameSocket.connect(address, frames, () => {
           isConnected = true;
           clearTimeout(timer);
-          timer = setTimeout(expire('answer to hello', helloTimeoutMs), helloTimeoutMs);
+          timer = setTimeout(awaitAnswer, helloTimeoutMs);
           link.sendBytes(encodePreamble({ kind: 'control', sessionId: hello.sessionId }));
           link.send(hello, hello.epoch);
         }),

@@ -81,6 +81,11 @@ export class ControlLink<Received extends { readonly type: string }, Sent> {
     return this.#roundTripMs;
   }
 
+  /** When the peer's last frame came, by performance.now(); when the link was made, before the first. */
+  get lastHeardMs(): number {
+    return this.#lastHeardMs;
+  }
+
   /** Whether messages can still be sent. */
   get isOpen(): boolean {
     return this.#frames !== undefined;
@@ -122,6 +127,13 @@ export class ControlLink<Received extends { readonly type: string }, Sent> {
     this.#frames?.send(bytes);
   }
 
+  /** Sends one ping: a sign of life, and a measurement. */
+  ping(epoch: number): void {
+    this.#pingSequence += 1;
+    this.#pingSentMs = performance.now();
+    this.send({ type: 'ping', sequence: this.#pingSequence }, epoch);
+  }
+
   /** Begins to ping, and to watch for silence. */
   startPings(epoch: number, intervalMs: number, timeoutMs: number): void {
     this.#lastHeardMs = performance.now();
@@ -136,9 +148,7 @@ export class ControlLink<Received extends { readonly type: string }, Sent> {
         );
         return;
       }
-      this.#pingSequence += 1;
-      this.#pingSentMs = performance.now();
-      this.send({ type: 'ping', sequence: this.#pingSequence }, epoch);
+      this.ping(epoch);
     };
     ping();
     this.#pings = setInterval(ping, intervalMs);

@@ -1,6 +1,6 @@
 /**
  * What a stream counts, in memory that it shares with the engine's main thread: the stream writes, main reads,
- * nobody waits. Running totals of the migration; docs/PROTOCOL.md, "Counters", defines each.
+ * nobody waits. Running totals of the attempt; docs/PROTOCOL.md, "Counters", defines each.
  */
 
 import type { SharedCounters } from '@pageferry/transport';
