@@ -8,6 +8,7 @@ import {
   type RamStatus,
   type SocketAddress,
   type VerificationCost,
+  type Warning,
 } from '@pageferry/protocol';
 import type { Counters } from './engine/counters.ts';
 import type { Incoming } from './incoming.ts';
@@ -38,9 +39,9 @@ export function destinationStatus(incoming: Incoming, nowMs: number): MigrationS
   const engine = receiving?.engine.pid;
   const note = incoming.session?.note;
   const deviceState = incoming.session?.deviceStateStatus;
-  const warnings = [
+  const warnings: Warning[] = [
     ...(armed?.warnings ?? []),
-    ...(note === null || note === undefined ? [] : [{ name: 'guest', detail: note }]),
+    ...(note === null || note === undefined ? [] : [{ name: 'guest' as const, detail: note }]),
   ];
   return {
     status: phaseStatus[phase],

@@ -63,10 +63,10 @@ export const CONTROL_BEFORE_HELLO_MAX_BYTES = 16 * KIB;
 /** Nesting of maps and arrays in a control message; the outermost map is depth 1. */
 export const MESSAGE_NESTING_MAX = 8;
 
-/** Connections that have not shown a valid hello; one more is closed at once. */
+/** Connections without a whole preamble (and data-hello), and control connections without a hello; one more is closed at once. */
 export const PENDING_CONNECTIONS_MAX = 8;
 
-/** Time from accept to a valid preamble and hello. */
+/** Time from accept to a whole preamble and data-hello. */
 export const HELLO_TIMEOUT_MS = 5000;
 
 /** Data connections of a migration. */

@@ -153,7 +153,8 @@ export const parameterShape = {
     unit: 'ms',
     live: false,
     sides: ['source', 'destination'],
-    description: 'Time for the answer to hello (source), for a complete hello (destination)',
+    description:
+      'Silence after which an answer to hello is not waited for any longer (source); time for a complete hello (destination)',
   }),
   'ping-interval': timeoutMs.default(1000).register(parameterFacts, {
     unit: 'ms',

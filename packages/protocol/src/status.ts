@@ -166,7 +166,7 @@ export const rootStatus = z.object({
 });
 export type RootStatus = z.output<typeof rootStatus>;
 
-/** What was proven, by name; see design of verification in ARCHITECTURE.md. */
+/** What was proven, by name; docs/PROTOCOL.md, _Digests and roots_. */
 export const proof = z.enum(['sent-equals-applied', 'source-rescanned', 'destination-reread']);
 export type Proof = z.output<typeof proof>;
 
@@ -218,7 +218,17 @@ export const trackerStatus = z.object({
 });
 export type TrackerStatus = z.output<typeof trackerStatus>;
 
-export const warning = z.object({ name: z.string(), detail: z.string() });
+/** What a migration says that is no error; docs/operations.md has what to do. */
+export const warningName = z.enum([
+  'mappings-not-visible',
+  'other-writers',
+  'scan-exceeds-downtime-limit',
+  'soft-dirty-unavailable',
+  'guest',
+  'guest-not-ended',
+]);
+
+export const warning = z.object({ name: warningName, detail: z.string() });
 export type Warning = z.output<typeof warning>;
 
 /** The predicted pause and its parts, all in milliseconds. */
@@ -253,7 +263,7 @@ export const pageferryStatus = z.object({
   'migration-id': z.uuid().optional(),
   phase,
   round: count,
-  /** Share of memory that the destination has had at least once, 0 to 1; never goes back. */
+  /** Share of memory that the destination has had at least once, 0 to 1; never goes back while the daemon runs. */
   coverage: z.number().min(0).max(1),
   /** Why the last convergence decision was taken, in words. */
   because: z.string().optional(),
@@ -271,7 +281,7 @@ export const pageferryStatus = z.object({
   tracker: trackerStatus.optional(),
   guest: guestStatus.optional(),
   'device-state': deviceStateStatus.optional(),
-  /** The destination's images: nothing written, something written, all of memory. */
+  /** The destination's images: nobody could write to them yet, somebody could, all of memory is in them. */
   image: z.enum(['untouched', 'partial', 'complete']).optional(),
   engine: z.object({ pid: z.int(), 'rss-anon': count.optional() }).optional(),
   warnings: z.array(warning),
@@ -289,6 +299,7 @@ export const migrationStatus = z.object({
   ram: ramStatus.optional(),
   'xbzrle-cache': xbzrleCacheStatus.optional(),
   'error-desc': z.string().optional(),
+  /** Why the guest could not be migrated, once an attempt has ended by that. */
   'blocked-reasons': z.array(z.string()).optional(),
   'socket-address': z.array(socketAddress).optional(),
   pageferry: pageferryStatus,

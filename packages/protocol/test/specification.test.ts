@@ -2,9 +2,10 @@ import t from 'tap';
 import { FRAME_TYPE, decodeFrameHeader, FRAME_HEADER_BYTES } from '../src/frame.ts';
 import * as limits from '../src/limits.ts';
 import { RECORD_KIND } from '../src/page-records.ts';
-import { phaseStatus } from '../src/status.ts';
+import { parameterRows } from '../src/parameters.ts';
+import { phaseStatus, warningName } from '../src/status.ts';
 import { faultOf } from './faults.ts';
-import { readTable } from './specification.ts';
+import { operations, readTable } from './specification.ts';
 
 /** Every type, without a limit of the connection's own. */
 const everything = Object.fromEntries(Object.values(FRAME_TYPE).map((type) => [type, Infinity]));
@@ -45,6 +46,30 @@ void t.test('the table of phases is the one of the status', (t) => {
     ([phase = '', word = '']) => [phase, word] as const,
   );
   t.same(Object.fromEntries(rows), { ...phaseStatus });
+});
+
+void t.test('the table of parameters is the one of the code', (t) => {
+  t.plan(1);
+  t.same(
+    readTable('### Parameters', operations),
+    parameterRows().map(({ name, unit, default: standard, range, sides, live, description }) => [
+      name,
+      unit,
+      standard,
+      range,
+      sides.join(', '),
+      live ? 'yes' : '',
+      description,
+    ]),
+  );
+});
+
+void t.test('the table of warnings has all of them', (t) => {
+  t.plan(1);
+  t.same(
+    readTable('### Warnings', operations).map(([name]) => name),
+    warningName.options,
+  );
 });
 
 function header(type: number, lengthBytes: number): Uint8Array {

@@ -1,16 +1,21 @@
 /**
- * Reads docs/PROTOCOL.md for the tests, so that the specification cannot drift from the code: its hex examples (fenced
- * blocks marked ```hex name=...; # begins a comment) and the rows of its tables.
+ * Reads the documents for the tests, so that they cannot drift from the code: the hex examples of docs/PROTOCOL.md (fenced
+ * blocks marked ```hex name=...; # begins a comment) and the rows of tables.
  */
 import { readFileSync } from 'node:fs';
 
-// From dist/test, where the compiled file is.
-const text = readFileSync(new URL('../../../../docs/PROTOCOL.md', import.meta.url), 'utf8');
+const specification = readDocument('PROTOCOL.md');
+export const operations = readDocument('operations.md');
+
+/** A file of docs/, seen from dist/test, where the compiled test is. */
+function readDocument(name: string): string {
+  return readFileSync(new URL(`../../../../docs/${name}`, import.meta.url), 'utf8');
+}
 
 /** Every hex example by its name. */
 export function readExamples(): Map<string, Uint8Array> {
   const examples = new Map<string, Uint8Array>();
-  for (const [, name = '', body = ''] of text.matchAll(/^```hex name=(\S+)\n(.*?)^```$/gms)) {
+  for (const [, name = '', body = ''] of specification.matchAll(/^```hex name=(\S+)\n(.*?)^```$/gms)) {
     if (examples.has(name)) {
       throw new Error(`two examples are called ${name}`);
     }
@@ -20,7 +25,7 @@ export function readExamples(): Map<string, Uint8Array> {
 }
 
 /** The cells of the table rows below a heading, without the head and its rule; backticks are taken off. */
-export function readTable(heading: string): string[][] {
+export function readTable(heading: string, text = specification): string[][] {
   const [, section] = text.split(`\n${heading}\n`);
   if (section === undefined) {
     throw new Error(`no heading ${heading}`);

@@ -32,6 +32,7 @@ export function sourceStatus(migration: Migration, nowMs: number): MigrationStat
   const { pausedMs, runningMs } = migration;
   const hasXbzrle = migration.body.capabilities.xbzrle;
   const engine = migration.enginePid;
+  const blocked = problem?.['blocked-reasons'];
   return {
     status: phaseStatus[phase],
     'total-time': totalMs,
@@ -45,6 +46,7 @@ export function sourceStatus(migration: Migration, nowMs: number): MigrationStat
     ram: statistics.ram(totalMs - (migration.setupMs ?? totalMs), isCompleted),
     ...(hasXbzrle ? { 'xbzrle-cache': statistics.xbzrleCache(settings.effectiveCacheBytes) } : {}),
     ...(problem === undefined ? {} : { 'error-desc': problem.detail }),
+    ...(blocked === undefined ? {} : { 'blocked-reasons': blocked }),
     pageferry: {
       side: 'source',
       'migration-id': migration.id,
