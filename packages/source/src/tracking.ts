@@ -64,7 +64,7 @@ export class Tracking {
   readonly #options: TrackingOptions;
   readonly #proc: { readonly proc: string };
   readonly #locks: ProcessLocks;
-  /** Counts attempts: one that has failed may still be waiting for something. */
+  /** Moves on when an attempt ends: one that has failed may still be waiting for something, and must not act on it. */
   #attempt = 0;
   #tracked: Tracked | undefined;
   /** Why the scan is used instead; undefined while the bits are. */
@@ -106,7 +106,7 @@ export class Tracking {
 
   /** Before anybody is asked: falls back at once where the bits cannot be used, so that the operator hears of it. */
   async prepare(images: readonly WatchedImage[]): Promise<void> {
-    await this.#findWriters(images);
+    await this.#findWriters(images, this.#attempt);
   }
 
   /**
@@ -115,22 +115,21 @@ export class Tracking {
    */
   async startAttempt(guest: TrackedGuest): Promise<void> {
     this.#endAttempt();
-    this.#attempt += 1;
     const attempt = this.#attempt;
     try {
-      const before = await this.#findWriters(guest.images);
+      const before = await this.#findWriters(guest.images, attempt);
       if (before === undefined) return;
       await this.#clear(guest, before, attempt);
-      const watched = await this.#findWriters(guest.images);
+      const watched = await this.#findWriters(guest.images, attempt);
       if (watched === undefined) return;
       const watches = this.#isFinalScanWanted ? [] : watchImages(guest.images);
-      const facts = await this.#factsAtClear(guest, watches);
+      const facts = await this.#factsAtClear(guest, watches, attempt);
       const tracked = { guest, watched, isTold: false, facts, watches, isScanned: false };
       if (attempt === this.#attempt) this.#tracked = tracked;
       else closeAll(watches);
     } catch (error) {
       if (!(error instanceof MemoryError)) throw error;
-      this.#fallBack(error.message);
+      if (attempt === this.#attempt) this.#fallBack(error.message);
     }
   }
 
@@ -173,7 +172,7 @@ export class Tracking {
     if (tracked?.facts === undefined) return this.finalScope;
     const { facts, guest, watches } = tracked;
     const startMs = performance.now();
-    await this.#judge(async () => {
+    await this.#judge(this.#attempt, async () => {
       const now = await readSoftDirtyFacts(guest.images, watches, this.#proc);
       const reasons = await guest.reasons();
       const failed = [...findFailedConditions(facts, reasons), ...findFailedSince(facts, now, reasons)];
@@ -183,13 +182,15 @@ export class Tracking {
     return this.finalScope;
   }
 
-  /** The migration is over: others may track these processes. */
+  /** The migration is over: others may track these processes. An attempt that is being started takes nothing any more. */
   release(): void {
+    this.#attempt += 1;
     this.#closeWatches();
     this.#locks.release();
   }
 
   #endAttempt(): void {
+    this.#attempt += 1;
     this.#closeWatches();
     this.#tracked = undefined;
   }
@@ -209,10 +210,11 @@ export class Tracking {
   async #factsAtClear(
     guest: TrackedGuest,
     watches: readonly ImageWatch[],
+    attempt: number,
   ): Promise<SoftDirtyFacts | undefined> {
     if (this.#isFinalScanWanted) return undefined;
     let facts: SoftDirtyFacts | undefined;
-    await this.#judge(async () => {
+    await this.#judge(attempt, async () => {
       facts = await readSoftDirtyFacts(guest.images, watches, this.#proc);
       return findFailedConditions(facts, await guest.reasons());
     });
@@ -220,17 +222,26 @@ export class Tracking {
   }
 
   /** Conditions that cannot be told have failed. */
-  async #judge(work: () => Promise<readonly string[]>): Promise<void> {
+  async #judge(attempt: number, work: () => Promise<readonly string[]>): Promise<void> {
+    let failed: readonly string[];
     try {
-      this.#failedConditions = await work();
+      failed = await work();
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      this.#failedConditions = [`the conditions cannot be told: ${error.message}`];
+      failed = [`the conditions cannot be told: ${error.message}`];
     }
+    if (attempt === this.#attempt) this.#failedConditions = failed;
   }
 
-  /** Who maps the images and may be tracked by us; undefined, and the reason is noted, where the bits cannot be used. */
-  async #findWriters(images: readonly WatchedImage[]): Promise<readonly WatchedWriters[] | undefined> {
+  /**
+   * Who maps the images and may be tracked by us, locked; undefined, and the reason is noted, where the bits cannot be
+   * used; undefined too where the attempt has ended.
+   */
+  async #findWriters(
+    images: readonly WatchedImage[],
+    attempt: number,
+  ): Promise<readonly WatchedWriters[] | undefined> {
+    if (attempt !== this.#attempt) return undefined;
     if (this.#options.requested.type === 'scan') return undefined;
     const problem = findSoftDirtyProblem(this.#proc);
     if (problem !== undefined) return this.#fallBack(problem);
@@ -238,6 +249,7 @@ export class Tracking {
     if (onHugetlbfs !== undefined)
       return this.#fallBack(`${onHugetlbfs.path} is on hugetlbfs, whose pages have no such bits`);
     const { images: writers } = await findWriters(images, this.#proc);
+    if (attempt !== this.#attempt) return undefined;
     const watched = images.map(({ path, device, inode }, index) => ({
       file: { path, device, inode },
       writers: writers[index] ?? [],
@@ -263,6 +275,7 @@ export class Tracking {
       // A pulse that comes late, when its attempt has failed, must not clear what the next one counts on.
       if (attempt === this.#attempt) clearSoftDirty(pidsOf(watched), this.#proc);
     });
+    if (attempt !== this.#attempt) return;
     this.#clearMs += performance.now() - startMs;
     this.#clearCount += 1;
   }

@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Tracker, Warning } from '@pageferry/protocol';
 import { pino } from 'pino';
@@ -178,3 +178,73 @@ void t.test('a pulse that comes late does not clear what a newer attempt counts 
   t.equal(cleared(fake), 'untouched');
   t.equal(tracking.scope, 'written', 'nor is it taken for the newer one');
 });
+
+void t.test(
+  'released while an attempt is being started, nothing is held when that comes to its end',
+  async (t) => {
+    const moments = ['writers are looked for', 'the guest is stopped', 'the guest is asked'] as const;
+    t.plan(moments.length * 2);
+    for (const moment of moments) {
+      const fake = makeProc(t);
+      const { tracking } = trackingOf(fake, NO_FINAL_SCAN);
+      const before = watchCount();
+      const releaseAt = (now: (typeof moments)[number]): void => {
+        if (now === moment) tracking.release();
+      };
+      const late = tracking.startAttempt({
+        images: [fake.image],
+        reasons: async () => {
+          releaseAt('the guest is asked');
+          return [];
+        },
+        pulse: async (work) => {
+          await work();
+          releaseAt('the guest is stopped');
+        },
+      });
+      releaseAt('writers are looked for');
+      await late;
+      t.equal(watchCount(), before, `${moment}: no watch`);
+      const next = trackingOf(fake, NO_FINAL_SCAN);
+      await next.tracking.prepare([fake.image]);
+      t.same(next.warnings, [], `${moment}: no lock`);
+    }
+  },
+);
+
+void t.test('what an attempt finds after its end is not said of the next one', async (t) => {
+  t.plan(2);
+  const fake = makeProc(t);
+  const { tracking } = trackingOf(fake, NO_FINAL_SCAN);
+  const gate = new EventEmitter();
+  const arrived = once(gate, 'arrived');
+  const late = tracking.startAttempt({
+    ...guestOf(fake),
+    reasons: async () => {
+      const goesOn = once(gate, 'go on');
+      gate.emit('arrived');
+      await goesOn;
+      return ['it had a balloon'];
+    },
+  });
+  await arrived;
+  await tracking.startAttempt(guestOf(fake));
+  gate.emit('go on');
+  await late;
+  t.same(tracking.status['failed-conditions'], []);
+  t.equal(tracking.status.clears, 2);
+});
+
+/** Watches of inotify that this process has. */
+function watchCount(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => isWatch(`/proc/self/fd/${fd}`)).length;
+}
+
+function isWatch(path: string): boolean {
+  try {
+    return readlinkSync(path).includes('inotify');
+  } catch {
+    // The descriptor of the folder that is being read.
+    return false;
+  }
+}
