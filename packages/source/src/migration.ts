@@ -180,18 +180,19 @@ export class Migration {
     const attempt =
       this.attempts.current ?? (await this.#timed('interrupted', () => this.attempts.next(setup)));
     const { ownership } = this.attempts.held;
-    const facts = { ...setup, ...attempt };
-    await this.attempts.failure.race(this.tracking.startAttempt(trackedGuest(setup, ownership)));
+    const { failure } = this.attempts;
+    const facts = { ...setup, ...attempt, failure };
+    await failure.race(this.tracking.startAttempt(trackedGuest(setup, ownership, failure)));
     if (!this.rounds.hasBulk) await this.#phase('bulk', () => this.rounds.bulk(facts));
     await this.#phase('rounds', () => this.rounds.iterate(facts));
-    await this.#phase('pausing', async () => {
-      const runState = await setup.guest.runState();
-      this.pausedMs = performance.now();
-      await pause(ownership, runState);
-    });
+    await this.#phase('pausing', () =>
+      pause(ownership, setup.guest, failure, () => {
+        this.pausedMs = performance.now();
+      }),
+    );
     await this.#phase('pre-switchover', () => this.#waitForContinue());
     // The operator's time in pre-switchover does not count.
-    await within(this.settings.parameters['switchover-timeout'], this.attempts.failure, async () => {
+    await within(this.settings.parameters['switchover-timeout'], failure, async () => {
       const state = await this.#phase('device-state', () => this.#saveDeviceState(setup));
       const offered = await this.#phase('final-round', () => finalRound(this.rounds, facts, state));
       if (offered.sourceRescanned) this.verified.push('source-rescanned');
@@ -242,7 +243,7 @@ export class Migration {
 
   /** Saved before the final round, because that may write RAM. */
   async #saveDeviceState({ guest }: Setup): Promise<DeviceState | null> {
-    const { state, ms } = await saveDeviceState(guest);
+    const { state, ms } = await this.attempts.failure.unlessFailed(saveDeviceState(guest));
     if (state === null) return null;
     this.statistics.deviceStateMs = ms * 2;
     this.deviceState = { bytes: state.bytes.length, 'save-ms': ms };
