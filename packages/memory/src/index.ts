@@ -21,6 +21,7 @@ export { clearSoftDirty, findAccessProblem, findSoftDirtyProblem } from './soft-
 export {
   findFailedConditions,
   findFailedSince,
+  findUnwatched,
   HUGETLBFS_MAGIC,
   TMPFS_MAGIC,
 } from './soft-dirty-conditions.ts';

@@ -14,6 +14,7 @@ import {
   findFailedConditions,
   findFailedSince,
   findSoftDirtyProblem,
+  findUnwatched,
   findWriters,
   HUGETLBFS_MAGIC,
   ImageWatch,
@@ -46,14 +47,24 @@ export interface TrackedGuest {
   readonly pulse: (work: () => Promise<void>) => Promise<void>;
 }
 
+/** Found between the clear and the first scan. */
+interface AtClear {
+  readonly facts: SoftDirtyFacts;
+  /**
+   * What was said then or later against the bits, and stays: a device that is gone again wrote unseen while it was
+   * there, and a process whose bits nobody reads may end.
+   */
+  readonly reasons: Set<string>;
+}
+
 /** What is known of an attempt whose bits were cleared. */
 interface Tracked {
   readonly guest: TrackedGuest;
   readonly watched: readonly WatchedWriters[];
   /** The first round took `watched` along. */
   isTold: boolean;
-  /** Taken between the clear and the first scan; only where the final scan may be left out. */
-  readonly facts: SoftDirtyFacts | undefined;
+  /** Only where the final scan may be left out, and all of it could be told. */
+  readonly atClear: AtClear | undefined;
   /** Begun with these. */
   readonly watches: readonly ImageWatch[];
   /** A round about everything began after the clear, and has ended. */
@@ -123,8 +134,8 @@ export class Tracking {
       const watched = await this.#findWriters(guest.images, attempt);
       if (watched === undefined) return;
       const watches = this.#isFinalScanWanted ? [] : watchImages(guest.images);
-      const facts = await this.#factsAtClear(guest, watches, attempt);
-      const tracked = { guest, watched, isTold: false, facts, watches, isScanned: false };
+      const atClear = await this.#judgeAtClear(guest, watched, watches, attempt);
+      const tracked = { guest, watched, isTold: false, atClear, watches, isScanned: false };
       if (attempt === this.#attempt) this.#tracked = tracked;
       else closeAll(watches);
     } catch (error) {
@@ -169,13 +180,14 @@ export class Tracking {
    */
   async checkConditions(): Promise<RoundScope> {
     const tracked = this.#tracked;
-    if (tracked?.facts === undefined) return this.finalScope;
-    const { facts, guest, watches } = tracked;
+    if (tracked?.atClear === undefined) return this.finalScope;
+    const { guest, watches } = tracked;
+    const { facts, reasons } = tracked.atClear;
     const startMs = performance.now();
     await this.#judge(this.#attempt, async () => {
       const now = await readSoftDirtyFacts(guest.images, watches, this.#proc);
-      const reasons = await guest.reasons();
-      const failed = [...findFailedConditions(facts, reasons), ...findFailedSince(facts, now, reasons)];
+      for (const reason of await guest.reasons()) reasons.add(reason);
+      const failed = [...findFailedConditions(facts, [...reasons]), ...findFailedSince(facts, now, [])];
       return [...new Set(failed)];
     });
     this.#conditionsMs = performance.now() - startMs;
@@ -207,18 +219,21 @@ export class Tracking {
     return requested.type === 'scan' || requested['final-scan'];
   }
 
-  async #factsAtClear(
+  async #judgeAtClear(
     guest: TrackedGuest,
+    watched: readonly WatchedWriters[],
     watches: readonly ImageWatch[],
     attempt: number,
-  ): Promise<SoftDirtyFacts | undefined> {
+  ): Promise<AtClear | undefined> {
     if (this.#isFinalScanWanted) return undefined;
-    let facts: SoftDirtyFacts | undefined;
+    let atClear: AtClear | undefined;
     await this.#judge(attempt, async () => {
-      facts = await readSoftDirtyFacts(guest.images, watches, this.#proc);
-      return findFailedConditions(facts, await guest.reasons());
+      const facts = await readSoftDirtyFacts(guest.images, watches, this.#proc);
+      const reasons = new Set([...(await guest.reasons()), ...findUnwatched(facts, watched)]);
+      atClear = { facts, reasons };
+      return findFailedConditions(facts, [...reasons]);
     });
-    return facts;
+    return atClear;
   }
 
   /** Conditions that cannot be told have failed. */

@@ -1,5 +1,14 @@
 import { EventEmitter, once } from 'node:events';
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Tracker, Warning } from '@pageferry/protocol';
 import { pino } from 'pino';
@@ -123,6 +132,72 @@ void t.test(
     t.equal(tracking.finalScope, 'everything');
   },
 );
+
+void t.test('what the guest has said since the clear counts to the end of the attempt', async (t) => {
+  t.plan(5);
+  const fake = makeProc(t);
+  const { tracking } = trackingOf(fake, NO_FINAL_SCAN);
+  let reasons = ['it had a device'];
+  const guest = { ...guestOf(fake), reasons: async () => reasons };
+  await tracking.startAttempt(guest);
+  tracking.roundEnded(0, 'everything', []);
+  reasons = ['it has a balloon'];
+  t.equal(await tracking.checkConditions(), 'everything');
+  t.same(tracking.status['failed-conditions'], ['it had a device', 'it has a balloon']);
+  reasons = [];
+  await tracking.checkConditions();
+  t.same(tracking.status['failed-conditions'], ['it had a device', 'it has a balloon']);
+  await tracking.startAttempt(guest);
+  tracking.roundEnded(1, 'everything', []);
+  t.equal(await tracking.checkConditions(), 'written-or-unmapped', 'another attempt clears anew');
+  t.same(tracking.status['failed-conditions'], []);
+});
+
+void t.test('a guest that does not answer at the clear has proven nothing', async (t) => {
+  t.plan(2);
+  const fake = makeProc(t);
+  const { tracking } = trackingOf(fake, NO_FINAL_SCAN);
+  let isAnswering = false;
+  await tracking.startAttempt({
+    ...guestOf(fake),
+    reasons: async () => {
+      if (!isAnswering) throw new Error('the monitor stalls');
+      return [];
+    },
+  });
+  isAnswering = true;
+  tracking.roundEnded(0, 'everything', []);
+  t.equal(await tracking.checkConditions(), 'everything');
+  t.match(tracking.status['failed-conditions'], [/cannot be told: the monitor stalls/]);
+});
+
+void t.test('a process that maps the image after its writers were found is not watched', async (t) => {
+  t.plan(3);
+  const fake = makeProc(t);
+  const { tracking } = trackingOf(fake, NO_FINAL_SCAN);
+  const folder = join(fake.proc, String(GUEST_PID));
+  const late = join(fake.proc, String(GUEST_PID + 1));
+  const { path, device, inode, sizeBytes, fd } = fake.image;
+  let askedSinceClear = 0;
+  const image = {
+    path,
+    device,
+    inode,
+    sizeBytes,
+    // Asked for by the look for writers, then by the watch, after which the conditions are judged.
+    get fd() {
+      if (cleared(fake) === '4') askedSinceClear += 1;
+      if (askedSinceClear === 2) cpSync(folder, late, { recursive: true });
+      return fd;
+    },
+  };
+  await tracking.startAttempt({ ...guestOf(fake), images: [image] });
+  t.match(tracking.status['failed-conditions'], [/others than those whose bits are read/]);
+  tracking.roundEnded(0, 'everything', []);
+  t.equal(await tracking.checkConditions(), 'everything');
+  rmSync(late, { recursive: true });
+  t.equal(await tracking.checkConditions(), 'everything', 'what it wrote is not known when it has ended');
+});
 
 void t.test('what keeps the bits from being used is said once, and everything is scanned', async (t) => {
   const rows: readonly (readonly [what: string, FakeProc, (fake: FakeProc) => unknown, RegExp])[] = [
