@@ -95,7 +95,6 @@ export type Session = Readonly<z.infer<typeof session>>;
 export type SourceRecord = Readonly<z.infer<typeof sourceRecord>>;
 export type DestinationRecord = Readonly<z.infer<typeof destinationRecord>>;
 export type SourceEntry = Readonly<z.infer<typeof sourceEntry>>;
-export type DestinationEntry = Readonly<z.infer<typeof destinationEntry>>;
 
 /** Longest guest identity as JSON; with it every step of the destination fits into a slot. */
 export const IDENTITY_MAX_BYTES = 1024;

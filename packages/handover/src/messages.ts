@@ -28,9 +28,6 @@ export type DestinationMessage =
   | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'aborted'; readonly reason: string };
 
-/** Any message of the handover, either direction. */
-export type HandoverMessage = SourceMessage | DestinationMessage;
-
 /** Why a migration was rolled back; journaled, so that the status still has it after a restart. */
 export interface Cause {
   readonly code:

@@ -107,8 +107,6 @@ function memoryProblem({ fault }: MemoryError): Named {
         name: 'image-locked',
         hint: 'Another daemon or an engine that is just ending holds it; try again.',
       };
-    case 'invalid-block':
-      return { name: 'invalid-body' };
     case 'outside-block':
     case 'outside-shard':
       return { name: 'protocol-violation' };

@@ -1,34 +1,12 @@
-// A RAMBlock: one contiguous piece of a guest's RAM and the file that backs it.
+// The size of a RAMBlock, one contiguous piece of a guest's RAM, and which pages are in it.
 // Invariant: a block's size is a whole number of pages, at least one and at most 2^32, so that a page index
-// fits the u32 of a page record. Both daemons check it before anything is opened or allocated.
+// fits the u32 of a page record. Both daemons check it when they open its image, before anything is allocated.
 
 import { PAGE_SIZE } from '@pageferry/xbzrle';
 import { MemoryError } from './errors.ts';
 
 /** The largest block, in bytes: 2^32 pages. */
 export const BLOCK_MAX_BYTES = 16 * 2 ** 40;
-
-/** The longest id of a block, in characters (QEMU's `idstr` is 256 bytes with its terminator). */
-export const BLOCK_ID_MAX_LENGTH = 255;
-
-/** One RAMBlock: QEMU's id (such as `pc.ram`), the image's path, the size in bytes. */
-export interface RAMBlock {
-  readonly id: string;
-  readonly path: string;
-  readonly sizeBytes: number;
-}
-
-/** A block that was checked. Throws MemoryError `invalid-block`. */
-export function createBlock({ id, path, sizeBytes }: RAMBlock): RAMBlock {
-  const reason =
-    id.length === 0 || id.length > BLOCK_ID_MAX_LENGTH
-      ? `its id must have 1 to ${BLOCK_ID_MAX_LENGTH} characters`
-      : path.length === 0
-        ? 'its path is empty'
-        : sizeProblem(sizeBytes);
-  if (reason !== undefined) throw new MemoryError({ code: 'invalid-block', id, reason });
-  return { id, path, sizeBytes };
-}
 
 /** Why a block or an image cannot have this size in bytes, in words, or undefined if it can. */
 export function sizeProblem(sizeBytes: number): string | undefined {

@@ -4,7 +4,6 @@
 
 /** What went wrong, with its facts. Sizes in bytes, pages as indexes in the block unless said otherwise. */
 export type MemoryFault =
-  | { readonly code: 'invalid-block'; readonly id: string; readonly reason: string }
   | { readonly code: 'missing'; readonly path: string }
   | { readonly code: 'not-a-file'; readonly path: string }
   | { readonly code: 'outside-root'; readonly path: string; readonly imageRoot: string }
@@ -71,8 +70,6 @@ export function errnoOf(error: unknown): string | undefined {
 
 function describe(fault: MemoryFault): string {
   switch (fault.code) {
-    case 'invalid-block':
-      return `RAM block "${fault.id}": ${fault.reason}`;
     case 'missing':
       return `image ${fault.path} does not exist`;
     case 'not-a-file':

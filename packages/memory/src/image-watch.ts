@@ -13,7 +13,7 @@ const EVENTS_BYTES = 4096;
 
 export class ImageWatch {
   readonly #path: string;
-  readonly #fd: number | undefined;
+  #fd: number | undefined;
   #isTouched = false;
 
   /** A system that cannot watch (too many watches, no inotify) is no error: `isTouched` is not known then. */
@@ -27,7 +27,7 @@ export class ImageWatch {
     }
   }
 
-  /** Since the watch was made; undefined where that is not known. Throws MemoryError `io`. */
+  /** Since the watch was made; undefined where that is not known, as after `close`. Throws MemoryError `io`. */
   get isTouched(): boolean | undefined {
     if (this.#fd === undefined) return undefined;
     this.#isTouched ||= hasEvents(this.#fd, this.#path);
@@ -36,6 +36,7 @@ export class ImageWatch {
 
   close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
   }
 }
 

@@ -1,4 +1,4 @@
-export { createBlock, pageCountOf, BLOCK_ID_MAX_LENGTH, BLOCK_MAX_BYTES, type RAMBlock } from './block.ts';
+export { pageCountOf } from './block.ts';
 export { DigestTable } from './digest-table.ts';
 export { MemoryError, type MemoryFault } from './errors.ts';
 export type { FileCalls, MappingCalls, WatchCalls } from './file-calls.ts';
@@ -21,6 +21,7 @@ export { clearSoftDirty, findAccessProblem, findSoftDirtyProblem } from './soft-
 export {
   findFailedConditions,
   findFailedSince,
+  findUnwatched,
   HUGETLBFS_MAGIC,
   TMPFS_MAGIC,
 } from './soft-dirty-conditions.ts';

@@ -86,13 +86,6 @@ export class Shard {
     return (turn * this.streamCount + this.stream) * EXTENT_PAGES + (localPage % EXTENT_PAGES);
   }
 
-  /** The local index of one of this stream's pages; another stream's page is a fault of the program. */
-  toLocalPage(page: number): number {
-    const chunk = Math.floor(page / EXTENT_PAGES);
-    assert(page < this.pageCount && chunk % this.streamCount === this.stream, `page ${page} is not ours`);
-    return Math.floor(chunk / this.streamCount) * EXTENT_PAGES + (page % EXTENT_PAGES);
-  }
-
   /**
    * The contiguous pieces of a run of local pages, each within one chunk, in order.
    * The run may come from the wire: it is checked at the call, before the first piece.

@@ -6,6 +6,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ImageFacts, MappingFacts, SoftDirtyFacts } from './soft-dirty-facts.ts';
+import type { WatchedWriters } from './soft-dirty-tracker.ts';
 
 /** statfs(2). */
 export const TMPFS_MAGIC = 0x01021994;
@@ -23,6 +24,15 @@ export function findFailedConditions(facts: SoftDirtyFacts, guestReasons: readon
       ? []
       : [`the mappings of ${facts.unreadableCount} processes cannot be read`]),
   ];
+}
+
+/** Whether the bits are read of all that write, at one moment. `watched`: whose they are, in the order of the images. */
+export function findUnwatched({ images }: SoftDirtyFacts, watched: readonly WatchedWriters[]): string[] {
+  return images.flatMap(({ path, writers }, index) =>
+    isDeepStrictEqual(writers, watched[index]?.writers)
+      ? []
+      : [`the processes that map ${path}, or their mappings, are others than those whose bits are read`],
+  );
 }
 
 /** And those that do not hold between two moments. `after` is judged by itself too. */

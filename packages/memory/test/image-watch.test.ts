@@ -32,6 +32,20 @@ void t.test('what no bit tells is seen, and nothing else', (t) => {
   }
 });
 
+void t.test('one that is closed knows nothing, and reads no descriptor that has its number now', (t) => {
+  t.plan(2);
+  const image = makeImage(t, { pageCount: 1, dataPages: [] });
+  let watched = -1;
+  const calls = { watchFile: (path: string) => (watched = watchCalls.watchFile(path)) };
+  const watch = new ImageWatch({ image, calls });
+  watch.close();
+  const other = openSync(image.path, 'r');
+  t.equal(other, watched);
+  t.equal(watch.isTouched, undefined);
+  watch.close();
+  closeSync(other);
+});
+
 void t.test('a system that cannot watch', (t) => {
   t.plan(2);
   const image = makeImage(t, { pageCount: 1, dataPages: [] });

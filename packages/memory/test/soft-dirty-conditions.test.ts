@@ -2,6 +2,7 @@ import t from 'tap';
 import {
   findFailedConditions,
   findFailedSince,
+  findUnwatched,
   HUGETLBFS_MAGIC,
   TMPFS_MAGIC,
 } from '../src/soft-dirty-conditions.ts';
@@ -96,4 +97,20 @@ void t.test('between two moments', (t) => {
     t.equal(found.length, reasons.length, what);
   }
   t.match(findFailedSince({ ...FACTS, counters: {} }, { ...FACTS, counters: {} }, []), [/pswpout/]);
+});
+
+void t.test('whose bits are read', (t) => {
+  const file = { path: IMAGE.path, device: '00:1a', inode: '5' };
+  const another = { ...WRITER, pid: 8 };
+  const rows = [
+    ['all that write', [WRITER], true],
+    ['one has come', [], false],
+    ['one is gone', [WRITER, another], false],
+    ['it maps otherwise', [{ ...WRITER, ranges: [] }], false],
+    ['it is another process', [{ ...WRITER, startTime: 2 }], false],
+  ] as const;
+  t.plan(rows.length + 1);
+  for (const [what, writers, isProven] of rows)
+    t.equal(findUnwatched(FACTS, [{ file, writers }]).length, isProven ? 0 : 1, what);
+  t.match(findUnwatched(FACTS, []), [/whose bits are read/], 'an image that is not watched');
 });

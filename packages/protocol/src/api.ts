@@ -122,7 +122,6 @@ export const migrationCapabilities = z.strictObject({
   'pause-before-switchover': z.boolean().default(false),
   'auto-converge': z.literal(false).default(false),
 });
-export type MigrationCapabilities = z.output<typeof migrationCapabilities>;
 
 /**
  * How the pages that the guest wrote are found. `final-scan`: everything is scanned after the pause whatever the bits say;
@@ -219,7 +218,6 @@ export type MigrateAnswer = z.output<typeof migrateAnswer>;
 
 /** PUT /cache-size. */
 export const cacheSizeBody = z.strictObject({ 'cache-size': cacheSizeBytes });
-export type CacheSizeBody = z.output<typeof cacheSizeBody>;
 
 /**
  * Bytes. Requested by the operator of this side; granted by the destination (its ceiling); effective: the smaller;
@@ -245,25 +243,21 @@ export type ParametersAnswer = z.output<typeof parametersAnswer>;
 
 /** POST /cancel and /continue: naming the migration is optional, naming a wrong one an error. */
 export const currentMigrationBody = z.strictObject({ 'migration-id': z.uuid().optional() });
-export type CurrentMigrationBody = z.output<typeof currentMigrationBody>;
 
 /**
  * POST /abort: the operator's word that the source is gone for good. A prepared migration must be named; an armed
  * one has no id before a source came, so it may be left out there.
  */
 export const abortBody = z.strictObject({ 'migration-id': z.uuid().optional() });
-export type AbortBody = z.output<typeof abortBody>;
 
 /**
  * POST /takeover: the operator's word that the peer is gone for good and runs no guest. It names the migration, so that
  * no other one is taken over by mistake.
  */
 export const takeoverBody = z.strictObject({ 'migration-id': z.uuid() });
-export type TakeoverBody = z.output<typeof takeoverBody>;
 
 export const acceptedAnswer = z.object({ 'migration-id': z.uuid().optional() });
 export type AcceptedAnswer = z.output<typeof acceptedAnswer>;
 
 /** PATCH /parameters. */
 export const parametersBody = liveParameters;
-export type ParametersBody = z.output<typeof parametersBody>;

@@ -271,7 +271,6 @@ export type HelloStart = z.infer<typeof helloStart>;
 export type HelloResolve = z.infer<typeof helloResolve>;
 export type HelloResume = z.infer<typeof helloResume>;
 export type Hello = HelloStart | HelloResume | HelloResolve;
-export type HandoverPhase = z.infer<typeof handoverPhase>;
 export type WelcomeStart = z.infer<typeof welcomeStart>;
 export type WelcomeResume = z.infer<typeof welcomeResume>;
 export type WelcomeResolve = z.infer<typeof welcomeResolve>;

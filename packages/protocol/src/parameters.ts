@@ -216,7 +216,6 @@ export const migrationParameters = z
   })
   .refine(arePingTimesInOrder, pingTimesOutOfOrder);
 export type MigrationParameters = z.output<typeof migrationParameters>;
-export type ParameterName = keyof MigrationParameters;
 
 /**
  * What POST /migrate may say: as above, but what PATCH /parameters and PUT /cache-size set beforehand holds where
@@ -231,7 +230,6 @@ export const givenParameters = z
   })
   .refine(areRoundsInOrder, roundsOutOfOrder)
   .refine(arePingTimesInOrder, pingTimesOutOfOrder);
-export type GivenParameters = z.output<typeof givenParameters>;
 
 /** The destination's parameters, given to POST /incoming. */
 export const incomingParameters = z

@@ -92,6 +92,34 @@ export const phaseStatus: Readonly<Record<Phase, StatusWord>> = {
   cancelled: 'cancelled',
 };
 
+/** Whether the guest is paused in a phase, in the course of the migration; false where it may be either. */
+export const isGuestPaused: Readonly<Record<Phase, boolean>> = {
+  idle: false,
+  armed: false,
+  connecting: false,
+  setup: false,
+  bulk: false,
+  rounds: false,
+  receiving: false,
+  interrupted: false,
+  pausing: true,
+  'pre-switchover': true,
+  'device-state': true,
+  'final-round': true,
+  handover: true,
+  preparing: true,
+  prepared: true,
+  'awaiting-source': true,
+  committed: true,
+  reconnecting: true,
+  starting: true,
+  cancelling: false,
+  aborting: false,
+  completed: false,
+  failed: false,
+  cancelled: false,
+};
+
 const count = z.int().min(0);
 const milliseconds = z.number().min(0);
 const rate = z.number().min(0);

@@ -40,6 +40,7 @@ export interface Policy {
 export interface Prediction {
   readonly totalMs: number;
   readonly wireMs: number;
+  /** With the destination's reread. */
   readonly scanMs: number;
   readonly deviceStateMs: number;
   readonly journalMs: number;
@@ -107,9 +108,13 @@ export function decide(measured: Measured, policy: Policy): Decision {
     return { action: 'continue', because, predicted };
   }
   const why = isHopeless
-    ? `the final scan alone takes ${predicted.scanMs.toFixed(0)} ms, ${limit}: more rounds do not help`
+    ? `${scanTakes(measured)} ${predicted.scanMs.toFixed(0)} ms, ${limit}: more rounds do not help`
     : `predicted pause still ${pause} after ${round} rounds (max-rounds), ${limit}`;
   return policy.onNoConvergence === 'switchover'
     ? { action: 'switchover', because: `${why}; on-no-convergence says switchover`, predicted }
     : { action: 'give-up', because: `${why}; on-no-convergence says cancel`, predicted };
+}
+
+function scanTakes({ rereadMs }: Measured): string {
+  return rereadMs > 0 ? "the final scan and the destination's reread take" : 'the final scan alone takes';
 }

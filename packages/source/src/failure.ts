@@ -35,6 +35,16 @@ export class Failure {
   async race<T>(work: Promise<T>): Promise<T> {
     return Promise.race([this.#promise, work]);
   }
+
+  /**
+   * The work's result, or the failure if that came first, however late the work ends. For what is done step by step
+   * inside of `race`: nobody waits for it any more then, and its next step would be taken in a newer attempt.
+   */
+  async unlessFailed<T>(work: Promise<T>): Promise<T> {
+    const result = await work;
+    if (this.#error !== undefined) throw this.#error;
+    return result;
+  }
 }
 
 /** Waits for something that is welcome but not needed. */

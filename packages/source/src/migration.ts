@@ -5,16 +5,13 @@
  * Until the commit any failure leaves the guest running here; after it only the destination's word ends the
  * migration (ownership.ts). Everything that can end it early goes through `fail`.
  */
-import { performance } from 'node:perf_hooks';
 import type { DeviceState, GuestIdentity } from '@pageferry/guest';
 import { problemError, problemOf } from '@pageferry/management';
 import {
   ProblemError,
-  type DeviceStateStatus,
   type MigrateBody,
   type Phase,
   type ProblemDetails,
-  type Proof,
   type Warning,
 } from '@pageferry/protocol';
 import type { Logger } from 'pino';
@@ -22,6 +19,7 @@ import { AttemptChain, type Recovered } from './attempt-chain.ts';
 import type { AttemptContext } from './attempt.ts';
 import { waitAtMost } from './failure.ts';
 import { Cancelled, ownershipFailure } from './migration-errors.ts';
+import { MigrationRecord, type Outcome } from './migration-record.ts';
 import { finalRound, leaveGuest, saveDeviceState } from './moving-guest.ts';
 import type { HandoverFacts, Ownership } from './ownership.ts';
 import { Rounds } from './rounds.ts';
@@ -31,9 +29,6 @@ import { Statistics } from './statistics.ts';
 import { awaitRunning, offer, pause, within } from './switchover.ts';
 import { trackedGuest } from './tracked-guest.ts';
 import { Tracking } from './tracking.ts';
-
-/** The end of a migration. */
-export type Outcome = 'completed' | 'failed' | 'cancelled';
 
 /** How long a rolled-back migration waits for the destination to confirm before that is left to the background. */
 const ABORT_ANSWER_MS = 1000;
@@ -48,21 +43,10 @@ export class Migration {
   readonly body: MigrateBody;
   readonly settings: Settings;
   readonly statistics = new Statistics(0);
-  readonly phases: { readonly name: string; readonly ms: number }[] = [];
-  readonly warnings: Warning[] = [];
-  readonly verified: Proof[] = [];
+  readonly record = new MigrationRecord();
   readonly tracking: Tracking;
   readonly rounds: Rounds;
   readonly attempts: AttemptChain;
-  readonly startedMs = performance.now();
-  phase: Phase = 'connecting';
-  outcome: Outcome | undefined;
-  problem: ProblemDetails | undefined;
-  setupMs: number | undefined;
-  endedMs: number | undefined;
-  pausedMs: number | undefined;
-  runningMs: number | undefined;
-  deviceState: DeviceStateStatus | undefined;
 
   readonly #context: MigrationContext;
   readonly #logger: Logger;
@@ -96,7 +80,7 @@ export class Migration {
     this.tracking = new Tracking({
       requested: body.tracker,
       logger: context.logger,
-      warn: (warning) => this.warnings.push(warning),
+      warn: (warning) => this.record.warnings.push(warning),
     });
     this.rounds = new Rounds({
       body,
@@ -112,7 +96,7 @@ export class Migration {
       statistics,
       reconnectLimit: settings.parameters['reconnect-limit'],
       recovered,
-      phase: () => this.phase,
+      phase: () => this.record.phase,
     });
     const isAccepted = new Promise<void>((resolve) => {
       this.#accepted = resolve;
@@ -122,10 +106,18 @@ export class Migration {
     this.accepted = Promise.race([
       isAccepted,
       this.ended.then(() => {
-        throw problemError(this.attempts.failure.error, { phase: this.phase, peer: 'source' });
+        throw problemError(this.attempts.failure.error, { phase: this.record.phase, peer: 'source' });
       }),
     ]);
     this.accepted.catch(() => undefined);
+  }
+
+  get outcome(): Outcome | undefined {
+    return this.record.outcome;
+  }
+
+  get warnings(): Warning[] {
+    return this.record.warnings;
   }
 
   get ownership(): Ownership | undefined {
@@ -148,19 +140,19 @@ export class Migration {
   /** Leaves pre-switchover. @throws ProblemError not-in-pre-switchover */
   continue(): void {
     if (this.#continue === undefined)
-      throw new ProblemError('not-in-pre-switchover', `The migration is in phase ${this.phase}`);
+      throw new ProblemError('not-in-pre-switchover', `The migration is in phase ${this.record.phase}`);
     this.#continue();
   }
 
   setBandwidth(bytesPerSecond: number): void {
-    if (this.phase === 'bulk' || this.phase === 'rounds')
+    if (this.record.phase === 'bulk' || this.record.phase === 'rounds')
       this.attempts.current?.engine.setBandwidth(bytesPerSecond);
   }
 
   async #run(): Promise<Outcome> {
     try {
       // Setup undoes itself when it is cancelled, so it is waited for rather than raced.
-      const setup = await this.#timed('setup', () => this.#setUp());
+      const setup = await this.record.timed('setup', () => this.#setUp());
       this.#accepted();
       for (;;) {
         try {
@@ -178,42 +170,29 @@ export class Migration {
   async #migrate(setup: Setup): Promise<Outcome> {
     // It undoes itself when it is cancelled, as setup does.
     const attempt =
-      this.attempts.current ?? (await this.#timed('interrupted', () => this.attempts.next(setup)));
+      this.attempts.current ?? (await this.record.timed('interrupted', () => this.attempts.next(setup)));
     const { ownership } = this.attempts.held;
-    const facts = { ...setup, ...attempt };
-    await this.attempts.failure.race(this.tracking.startAttempt(trackedGuest(setup, ownership)));
+    const { failure } = this.attempts;
+    const facts = { ...setup, ...attempt, failure };
+    await failure.race(this.tracking.startAttempt(trackedGuest(setup, ownership, failure)));
     if (!this.rounds.hasBulk) await this.#phase('bulk', () => this.rounds.bulk(facts));
     await this.#phase('rounds', () => this.rounds.iterate(facts));
-    await this.#phase('pausing', async () => {
-      const runState = await setup.guest.runState();
-      this.pausedMs = performance.now();
-      await pause(ownership, runState);
-    });
+    await this.#phase('pausing', () => pause(ownership, setup.guest, failure, () => this.record.paused()));
     await this.#phase('pre-switchover', () => this.#waitForContinue());
     // The operator's time in pre-switchover does not count.
-    await within(this.settings.parameters['switchover-timeout'], this.attempts.failure, async () => {
+    await within(this.settings.parameters['switchover-timeout'], failure, async () => {
       const state = await this.#phase('device-state', () => this.#saveDeviceState(setup));
       const offered = await this.#phase('final-round', () => finalRound(this.rounds, facts, state));
-      if (offered.sourceRescanned) this.verified.push('source-rescanned');
+      if (offered.sourceRescanned) this.record.verified.push('source-rescanned');
       await this.#phase('handover', () => this.#offer(ownership, offered));
     });
     await this.#phase('committed', () => awaitRunning(ownership));
-    this.runningMs = performance.now();
+    this.record.running();
     return await this.#end('completed');
   }
 
   async #phase<T>(name: Phase, work: () => Promise<T>): Promise<T> {
-    return this.#timed(name, () => this.attempts.failure.race(work()));
-  }
-
-  async #timed<T>(name: Phase, work: () => Promise<T>): Promise<T> {
-    const startMs = performance.now();
-    this.phase = name;
-    try {
-      return await work();
-    } finally {
-      this.phases.push({ name, ms: performance.now() - startMs });
-    }
+    return this.record.timed(name, () => this.attempts.failure.race(work()));
   }
 
   async #setUp(): Promise<Setup> {
@@ -223,12 +202,12 @@ export class Migration {
     this.#setup = setup;
     this.statistics.totalBytes = setup.images.sizeBytes;
     this.rounds.blockIds = setup.images.blocks.map((block) => block.id);
-    this.warnings.push(...setup.warnings);
+    this.record.warnings.push(...setup.warnings);
     await this.tracking.prepare(setup.images.blocks.map(({ image }) => image));
     const attempt = await this.attempts.begin(setup);
     if (attempt !== undefined && !this.tracking.mayOmitFinalScan)
-      this.warnings.push(...scanWarnings(attempt.probe, setup));
-    this.setupMs = performance.now() - this.startedMs;
+      this.record.warnings.push(...scanWarnings(attempt.probe, setup));
+    this.record.setUp();
     return setup;
   }
 
@@ -242,10 +221,10 @@ export class Migration {
 
   /** Saved before the final round, because that may write RAM. */
   async #saveDeviceState({ guest }: Setup): Promise<DeviceState | null> {
-    const { state, ms } = await saveDeviceState(guest);
+    const { state, ms } = await this.attempts.failure.unlessFailed(saveDeviceState(guest));
     if (state === null) return null;
     this.statistics.deviceStateMs = ms * 2;
-    this.deviceState = { bytes: state.bytes.length, 'save-ms': ms };
+    this.record.deviceState = { bytes: state.bytes.length, 'save-ms': ms };
     return state;
   }
 
@@ -253,33 +232,31 @@ export class Migration {
   async #offer(ownership: Ownership, facts: HandoverFacts): Promise<void> {
     await offer(ownership, facts);
     this.rounds.noteRoots(facts.round, facts.roots, facts.roots);
-    this.verified.push('sent-equals-applied');
-    if (this.settings.parameters['destination-reread']) this.verified.push('destination-reread');
+    this.record.verified.push('sent-equals-applied');
+    if (this.settings.parameters['destination-reread']) this.record.verified.push('destination-reread');
   }
 
   /** Another attempt follows, or this throws. */
   async #interrupted(error: unknown): Promise<void> {
-    const failedIn = this.phase;
-    this.phase = 'interrupted';
+    const failedIn = this.record.phase;
+    this.record.phase = 'interrupted';
     try {
       await this.attempts.interrupt(error, failedIn);
     } catch (cause) {
-      this.phase = failedIn;
+      this.record.phase = failedIn;
       throw cause;
     }
-    this.pausedMs = undefined;
-    this.deviceState = undefined;
     this.#continue = undefined;
-    this.verified.length = 0;
+    this.record.startAttempt();
   }
 
   /** The one place where a failure is handled: the guest runs here again, or the destination is asked until we know. */
   async #handleFailure(error: unknown): Promise<Outcome> {
     const isCancelled = error instanceof Cancelled;
-    const where = { phase: this.phase, peer: 'source' } as const;
+    const where = { phase: this.record.phase, peer: 'source' } as const;
     const problem = problemOf(error, where);
     this.attempts.failure.fail(problemError(error, where));
-    this.phase = isCancelled ? 'cancelling' : 'aborting';
+    this.record.phase = isCancelled ? 'cancelling' : 'aborting';
     this.#forgetRequest();
     const { ownership } = this;
     if (ownership === undefined) {
@@ -305,25 +282,22 @@ export class Migration {
       return this.#settle(problem, isCancelled);
     }
     // Past the point of no return: what failed does not matter any more, only where the guest runs.
-    this.phase = 'committed';
+    this.record.phase = 'committed';
     const end = await ownership.until(({ phase }) => phase === 'completed' || phase === 'rolled-back');
-    this.runningMs = performance.now();
+    this.record.running();
     return end.phase === 'completed' ? this.#end('completed') : this.#end('failed', ownershipFailure(end));
   }
 
   /** The guest runs at the destination from the moment that this was heard: what is let go here does not delay the word. */
   async #end(outcome: Outcome, error?: ProblemError): Promise<Outcome> {
     if (outcome === 'completed' && this.#setup !== undefined)
-      this.warnings.push(...(await leaveGuest(this.#setup.guest, this.body.guest, this.#logger)));
+      this.record.warnings.push(...(await leaveGuest(this.#setup.guest, this.body.guest, this.#logger)));
     this.#lettingGo = this.#letGo();
     if (outcome === 'completed') {
       const note = this.ownership?.note;
-      if (note !== undefined) this.warnings.push({ name: 'guest', detail: note });
-      this.phase = 'completed';
-      this.outcome = outcome;
-      this.endedMs = this.runningMs ?? performance.now();
-      const totalMs = this.endedMs - this.startedMs;
-      const downtimeMs = (this.runningMs ?? 0) - (this.pausedMs ?? 0);
+      if (note !== undefined) this.record.warnings.push({ name: 'guest', detail: note });
+      const totalMs = this.record.completed();
+      const { downtimeMs } = this.record;
       this.#logger.info({ totalMs, downtimeMs, rounds: this.rounds.current }, 'migration completed');
       return outcome;
     }
@@ -357,11 +331,9 @@ export class Migration {
   }
 
   #settle(problem: ProblemDetails, isCancelled: boolean): Outcome {
-    this.outcome = isCancelled ? 'cancelled' : 'failed';
-    this.phase = this.outcome;
-    this.problem = problem;
-    this.endedMs = performance.now();
-    this.#logger[isCancelled ? 'info' : 'error']({ problem }, `migration ${this.outcome}`);
-    return this.outcome;
+    const outcome = isCancelled ? 'cancelled' : 'failed';
+    this.record.ended(outcome, problem);
+    this.#logger[isCancelled ? 'info' : 'error']({ problem }, `migration ${outcome}`);
+    return outcome;
   }
 }

@@ -5,7 +5,13 @@
  * Everything up to the commit may be tried again in a newer epoch, because nothing of the old one is assumed. What will
  * not change by itself (a refused hello, a guest that is gone, no convergence) or was asked for (cancel) is the end.
  */
-import { problemName, type Phase, type ProblemDetails, type ProblemName } from '@pageferry/protocol';
+import {
+  isGuestPaused,
+  problemName,
+  type Phase,
+  type ProblemDetails,
+  type ProblemName,
+} from '@pageferry/protocol';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
@@ -22,9 +28,6 @@ const PASSING: readonly ProblemName[] = [
   'image-locked',
   'image-io',
 ];
-
-/** Phases in which the guest is paused. */
-const SWITCHOVER: readonly Phase[] = ['pausing', 'pre-switchover', 'final-round', 'handover'];
 
 /** Whether a failure with this problem may be followed by a newer epoch. */
 export function mayPass({ type }: ProblemDetails): boolean {
@@ -59,7 +62,7 @@ export class AttemptLimit {
 
   /** An attempt has ended in this phase. */
   ended(phase: Phase): void {
-    if (SWITCHOVER.includes(phase)) this.#switchoverCount += 1;
+    if (isGuestPaused[phase]) this.#switchoverCount += 1;
   }
 
   /** A round was confirmed: the connection is as good as a new one. */

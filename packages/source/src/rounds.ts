@@ -17,6 +17,7 @@ import {
 import type { Logger } from 'pino';
 import { decide, type Decision } from './convergence.ts';
 import type { RoundPlan } from './engine/messages.ts';
+import type { Failure } from './failure.ts';
 import type { PageEngine, RoundSent } from './page-engine.ts';
 import type { FromDestination, SourceLink } from './session.ts';
 import type { Settings } from './settings.ts';
@@ -39,7 +40,10 @@ export interface RoundsOptions {
   readonly body: MigrateBody;
   readonly settings: Settings;
   readonly statistics: Statistics;
-  readonly tracking: Tracking;
+  readonly tracking: Pick<
+    Tracking,
+    'checkConditions' | 'finalScope' | 'scope' | 'roundEnded' | 'takeWatched'
+  >;
   readonly logger: Logger;
   /** A round's roots were the same on both sides. */
   readonly onConfirmed: () => void;
@@ -47,14 +51,16 @@ export interface RoundsOptions {
 
 /** What rounds are sent with, once setup has it. */
 export interface RoundsSetup {
-  readonly engine: PageEngine;
-  readonly link: SourceLink;
-  readonly images: ImageSet;
-  readonly guest: Guest;
+  readonly engine: Pick<PageEngine, 'round' | 'setBandwidth'>;
+  readonly link: Pick<SourceLink, 'send' | 'sendDeviceState' | 'roundTripMs'>;
+  readonly images: Pick<ImageSet, 'allocatedBytes'>;
+  readonly guest: Pick<Guest, 'type'>;
   readonly epoch: number;
   readonly isGuestStopped: boolean;
   readonly hasBase: boolean;
   readonly journalMs: number;
+  /** Of the attempt. */
+  readonly failure: Failure;
 }
 
 /** Rounds in a row that may end with different roots before the migration is given up. */
@@ -126,7 +132,7 @@ export class Rounds {
         await this.#confirmed(setup, this.#next({ reconcile: true }));
         continue;
       }
-      await this.#options.tracking.checkConditions();
+      await setup.failure.unlessFailed(this.#options.tracking.checkConditions());
       const decision = this.#decide(setup);
       const { action, because } = decision;
       this.decision = decision;
@@ -143,7 +149,7 @@ export class Rounds {
    */
   async final(setup: RoundsSetup): Promise<FinalRound> {
     setup.engine.setBandwidth(0);
-    const scope = await this.#options.tracking.checkConditions();
+    const scope = await setup.failure.unlessFailed(this.#options.tracking.checkConditions());
     const useXbzrle = this.current > 0;
     const plan = { round: this.current + 1, scope, useXbzrle, fillCache: false, reconcile: false };
     const { roots } = await this.#send(setup, plan, true, async () => undefined);

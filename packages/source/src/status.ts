@@ -21,29 +21,27 @@ export const IDLE_STATUS: MigrationStatus = {
 };
 
 export function sourceStatus(migration: Migration, nowMs: number): MigrationStatus {
-  const { statistics, settings, outcome, rounds } = migration;
+  const { statistics, settings, record, rounds } = migration;
   const conflict = migration.ownership?.conflict;
-  const problem = conflict === undefined ? migration.problem : twoOwners(conflict);
+  const problem = conflict === undefined ? record.problem : twoOwners(conflict);
   const { decision } = rounds;
   const phase = phaseOf(migration);
-  const endMs = migration.endedMs ?? nowMs;
-  const totalMs = endMs - migration.startedMs;
-  const isCompleted = outcome === 'completed';
-  const { pausedMs, runningMs } = migration;
+  const endMs = record.endedMs ?? nowMs;
+  const totalMs = endMs - record.startedMs;
+  const isCompleted = record.outcome === 'completed';
+  const { downtimeMs } = record;
   const hasXbzrle = migration.body.capabilities.xbzrle;
   const engine = migration.enginePid;
   const blocked = problem?.['blocked-reasons'];
   return {
     status: phaseStatus[phase],
     'total-time': totalMs,
-    ...(isCompleted && pausedMs !== undefined && runningMs !== undefined
-      ? { downtime: runningMs - pausedMs }
-      : {}),
+    ...(isCompleted && downtimeMs !== undefined ? { downtime: downtimeMs } : {}),
     ...(isCompleted
       ? {}
       : { 'expected-downtime': decision?.predicted.totalMs ?? settings.parameters['downtime-limit'] }),
-    ...(migration.setupMs === undefined ? {} : { 'setup-time': migration.setupMs }),
-    ram: statistics.ram(totalMs - (migration.setupMs ?? totalMs), isCompleted),
+    ...(record.setupMs === undefined ? {} : { 'setup-time': record.setupMs }),
+    ram: statistics.ram(totalMs - (record.setupMs ?? totalMs), isCompleted),
     ...(hasXbzrle ? { 'xbzrle-cache': statistics.xbzrleCache(settings.effectiveCacheBytes) } : {}),
     ...(problem === undefined ? {} : { 'error-desc': problem.detail }),
     ...(blocked === undefined ? {} : { 'blocked-reasons': blocked }),
@@ -56,10 +54,10 @@ export function sourceStatus(migration: Migration, nowMs: number): MigrationStat
       ...(decision === undefined
         ? {}
         : { because: decision.because, 'predicted-downtime': predicted(decision.predicted) }),
-      phases: [...migration.phases],
+      phases: [...record.phases],
       rounds: statistics.rounds.map((facts) => statistics.roundStatus(facts)),
       roots: [...rounds.roots],
-      verified: [...migration.verified],
+      verified: [...record.verified],
       epoch: migration.attempts.epoch,
       interruptions: [...migration.attempts.interruptions],
       repairs: [...rounds.repairs],
@@ -69,16 +67,16 @@ export function sourceStatus(migration: Migration, nowMs: number): MigrationStat
       },
       tracker: migration.tracking.status,
       guest: guestStatus(migration),
-      ...(migration.deviceState === undefined ? {} : { 'device-state': migration.deviceState }),
+      ...(record.deviceState === undefined ? {} : { 'device-state': record.deviceState }),
       ...(engine === undefined ? {} : { engine: { pid: engine, 'rss-anon': statistics.rssAnonBytes } }),
-      warnings: [...migration.warnings],
+      warnings: [...record.warnings],
       ...(problem === undefined ? {} : { problem }),
     },
   };
 }
 
 /** Committed with the link down is `reconnecting`: the operator should look at the other side. */
-function phaseOf({ phase, ownership }: Migration): Phase {
+function phaseOf({ record: { phase }, ownership }: Migration): Phase {
   return phase === 'committed' && ownership?.isReconnecting === true ? 'reconnecting' : phase;
 }
 

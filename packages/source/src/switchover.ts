@@ -1,12 +1,20 @@
 /** The handover's steps as a migration waits for them: each ends in the state it is for, or throws why it did not. */
-import type { RunState, SourceState } from '@pageferry/handover';
+import type { Guest } from '@pageferry/guest';
+import type { SourceState } from '@pageferry/handover';
 import { ProblemError } from '@pageferry/protocol';
 import type { Failure } from './failure.ts';
 import { ownershipFailure } from './migration-errors.ts';
 import type { HandoverFacts, Ownership } from './ownership.ts';
 
-/** The guest is proven stopped. */
-export async function pause(ownership: Ownership, runState: RunState): Promise<void> {
+/** The guest is proven stopped. `onOrder`: from here on it may be. */
+export async function pause(
+  ownership: Pick<Ownership, 'pause'>,
+  guest: Pick<Guest, 'runState'>,
+  failure: Failure,
+  onOrder: () => void,
+): Promise<void> {
+  const runState = await failure.unlessFailed(guest.runState());
+  onOrder();
   requirePhase(await ownership.pause(runState), 'paused');
 }
 

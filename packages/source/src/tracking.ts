@@ -14,6 +14,7 @@ import {
   findFailedConditions,
   findFailedSince,
   findSoftDirtyProblem,
+  findUnwatched,
   findWriters,
   HUGETLBFS_MAGIC,
   ImageWatch,
@@ -46,14 +47,24 @@ export interface TrackedGuest {
   readonly pulse: (work: () => Promise<void>) => Promise<void>;
 }
 
+/** Found between the clear and the first scan. */
+interface AtClear {
+  readonly facts: SoftDirtyFacts;
+  /**
+   * What was said then or later against the bits, and stays: a device that is gone again wrote unseen while it was
+   * there, and a process whose bits nobody reads may end.
+   */
+  readonly reasons: Set<string>;
+}
+
 /** What is known of an attempt whose bits were cleared. */
 interface Tracked {
   readonly guest: TrackedGuest;
   readonly watched: readonly WatchedWriters[];
   /** The first round took `watched` along. */
   isTold: boolean;
-  /** Taken between the clear and the first scan; only where the final scan may be left out. */
-  readonly facts: SoftDirtyFacts | undefined;
+  /** Only where the final scan may be left out, and all of it could be told. */
+  readonly atClear: AtClear | undefined;
   /** Begun with these. */
   readonly watches: readonly ImageWatch[];
   /** A round about everything began after the clear, and has ended. */
@@ -64,7 +75,7 @@ export class Tracking {
   readonly #options: TrackingOptions;
   readonly #proc: { readonly proc: string };
   readonly #locks: ProcessLocks;
-  /** Counts attempts: one that has failed may still be waiting for something. */
+  /** Moves on when an attempt ends: one that has failed may still be waiting for something, and must not act on it. */
   #attempt = 0;
   #tracked: Tracked | undefined;
   /** Why the scan is used instead; undefined while the bits are. */
@@ -106,7 +117,7 @@ export class Tracking {
 
   /** Before anybody is asked: falls back at once where the bits cannot be used, so that the operator hears of it. */
   async prepare(images: readonly WatchedImage[]): Promise<void> {
-    await this.#findWriters(images);
+    await this.#findWriters(images, this.#attempt);
   }
 
   /**
@@ -115,22 +126,21 @@ export class Tracking {
    */
   async startAttempt(guest: TrackedGuest): Promise<void> {
     this.#endAttempt();
-    this.#attempt += 1;
     const attempt = this.#attempt;
     try {
-      const before = await this.#findWriters(guest.images);
+      const before = await this.#findWriters(guest.images, attempt);
       if (before === undefined) return;
       await this.#clear(guest, before, attempt);
-      const watched = await this.#findWriters(guest.images);
+      const watched = await this.#findWriters(guest.images, attempt);
       if (watched === undefined) return;
       const watches = this.#isFinalScanWanted ? [] : watchImages(guest.images);
-      const facts = await this.#factsAtClear(guest, watches);
-      const tracked = { guest, watched, isTold: false, facts, watches, isScanned: false };
+      const atClear = await this.#judgeAtClear(guest, watched, watches, attempt);
+      const tracked = { guest, watched, isTold: false, atClear, watches, isScanned: false };
       if (attempt === this.#attempt) this.#tracked = tracked;
       else closeAll(watches);
     } catch (error) {
       if (!(error instanceof MemoryError)) throw error;
-      this.#fallBack(error.message);
+      if (attempt === this.#attempt) this.#fallBack(error.message);
     }
   }
 
@@ -170,26 +180,29 @@ export class Tracking {
    */
   async checkConditions(): Promise<RoundScope> {
     const tracked = this.#tracked;
-    if (tracked?.facts === undefined) return this.finalScope;
-    const { facts, guest, watches } = tracked;
+    if (tracked?.atClear === undefined) return this.finalScope;
+    const { guest, watches } = tracked;
+    const { facts, reasons } = tracked.atClear;
     const startMs = performance.now();
-    await this.#judge(async () => {
+    await this.#judge(this.#attempt, async () => {
       const now = await readSoftDirtyFacts(guest.images, watches, this.#proc);
-      const reasons = await guest.reasons();
-      const failed = [...findFailedConditions(facts, reasons), ...findFailedSince(facts, now, reasons)];
+      for (const reason of await guest.reasons()) reasons.add(reason);
+      const failed = [...findFailedConditions(facts, [...reasons]), ...findFailedSince(facts, now, [])];
       return [...new Set(failed)];
     });
     this.#conditionsMs = performance.now() - startMs;
     return this.finalScope;
   }
 
-  /** The migration is over: others may track these processes. */
+  /** The migration is over: others may track these processes. An attempt that is being started takes nothing any more. */
   release(): void {
+    this.#attempt += 1;
     this.#closeWatches();
     this.#locks.release();
   }
 
   #endAttempt(): void {
+    this.#attempt += 1;
     this.#closeWatches();
     this.#tracked = undefined;
   }
@@ -206,31 +219,44 @@ export class Tracking {
     return requested.type === 'scan' || requested['final-scan'];
   }
 
-  async #factsAtClear(
+  async #judgeAtClear(
     guest: TrackedGuest,
+    watched: readonly WatchedWriters[],
     watches: readonly ImageWatch[],
-  ): Promise<SoftDirtyFacts | undefined> {
+    attempt: number,
+  ): Promise<AtClear | undefined> {
     if (this.#isFinalScanWanted) return undefined;
-    let facts: SoftDirtyFacts | undefined;
-    await this.#judge(async () => {
-      facts = await readSoftDirtyFacts(guest.images, watches, this.#proc);
-      return findFailedConditions(facts, await guest.reasons());
+    let atClear: AtClear | undefined;
+    await this.#judge(attempt, async () => {
+      const facts = await readSoftDirtyFacts(guest.images, watches, this.#proc);
+      const reasons = new Set([...(await guest.reasons()), ...findUnwatched(facts, watched)]);
+      atClear = { facts, reasons };
+      return findFailedConditions(facts, [...reasons]);
     });
-    return facts;
+    return atClear;
   }
 
   /** Conditions that cannot be told have failed. */
-  async #judge(work: () => Promise<readonly string[]>): Promise<void> {
+  async #judge(attempt: number, work: () => Promise<readonly string[]>): Promise<void> {
+    let failed: readonly string[];
     try {
-      this.#failedConditions = await work();
+      failed = await work();
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      this.#failedConditions = [`the conditions cannot be told: ${error.message}`];
+      failed = [`the conditions cannot be told: ${error.message}`];
     }
+    if (attempt === this.#attempt) this.#failedConditions = failed;
   }
 
-  /** Who maps the images and may be tracked by us; undefined, and the reason is noted, where the bits cannot be used. */
-  async #findWriters(images: readonly WatchedImage[]): Promise<readonly WatchedWriters[] | undefined> {
+  /**
+   * Who maps the images and may be tracked by us, locked; undefined, and the reason is noted, where the bits cannot be
+   * used; undefined too where the attempt has ended.
+   */
+  async #findWriters(
+    images: readonly WatchedImage[],
+    attempt: number,
+  ): Promise<readonly WatchedWriters[] | undefined> {
+    if (attempt !== this.#attempt) return undefined;
     if (this.#options.requested.type === 'scan') return undefined;
     const problem = findSoftDirtyProblem(this.#proc);
     if (problem !== undefined) return this.#fallBack(problem);
@@ -238,6 +264,7 @@ export class Tracking {
     if (onHugetlbfs !== undefined)
       return this.#fallBack(`${onHugetlbfs.path} is on hugetlbfs, whose pages have no such bits`);
     const { images: writers } = await findWriters(images, this.#proc);
+    if (attempt !== this.#attempt) return undefined;
     const watched = images.map(({ path, device, inode }, index) => ({
       file: { path, device, inode },
       writers: writers[index] ?? [],
@@ -263,6 +290,7 @@ export class Tracking {
       // A pulse that comes late, when its attempt has failed, must not clear what the next one counts on.
       if (attempt === this.#attempt) clearSoftDirty(pidsOf(watched), this.#proc);
     });
+    if (attempt !== this.#attempt) return;
     this.#clearMs += performance.now() - startMs;
     this.#clearCount += 1;
   }

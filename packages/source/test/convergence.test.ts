@@ -70,6 +70,13 @@ const cases: readonly [
     /scan alone takes 400 ms/,
   ],
   [
+    'a scan and a reread too long, always',
+    { round: 3, scanMs: 200, rereadMs: 200, wireBytes: 0 },
+    {},
+    'give-up',
+    /the final scan and the destination's reread take 400 ms/,
+  ],
+  [
     'a scan too long, but more to send',
     { round: 3, scanMs: 400, wireBytes: 10 * MIB },
     {},

@@ -1,5 +1,14 @@
 import { EventEmitter, once } from 'node:events';
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Tracker, Warning } from '@pageferry/protocol';
 import { pino } from 'pino';
@@ -124,6 +133,72 @@ void t.test(
   },
 );
 
+void t.test('what the guest has said since the clear counts to the end of the attempt', async (t) => {
+  t.plan(5);
+  const fake = makeProc(t);
+  const { tracking } = trackingOf(fake, NO_FINAL_SCAN);
+  let reasons = ['it had a device'];
+  const guest = { ...guestOf(fake), reasons: async () => reasons };
+  await tracking.startAttempt(guest);
+  tracking.roundEnded(0, 'everything', []);
+  reasons = ['it has a balloon'];
+  t.equal(await tracking.checkConditions(), 'everything');
+  t.same(tracking.status['failed-conditions'], ['it had a device', 'it has a balloon']);
+  reasons = [];
+  await tracking.checkConditions();
+  t.same(tracking.status['failed-conditions'], ['it had a device', 'it has a balloon']);
+  await tracking.startAttempt(guest);
+  tracking.roundEnded(1, 'everything', []);
+  t.equal(await tracking.checkConditions(), 'written-or-unmapped', 'another attempt clears anew');
+  t.same(tracking.status['failed-conditions'], []);
+});
+
+void t.test('a guest that does not answer at the clear has proven nothing', async (t) => {
+  t.plan(2);
+  const fake = makeProc(t);
+  const { tracking } = trackingOf(fake, NO_FINAL_SCAN);
+  let isAnswering = false;
+  await tracking.startAttempt({
+    ...guestOf(fake),
+    reasons: async () => {
+      if (!isAnswering) throw new Error('the monitor stalls');
+      return [];
+    },
+  });
+  isAnswering = true;
+  tracking.roundEnded(0, 'everything', []);
+  t.equal(await tracking.checkConditions(), 'everything');
+  t.match(tracking.status['failed-conditions'], [/cannot be told: the monitor stalls/]);
+});
+
+void t.test('a process that maps the image after its writers were found is not watched', async (t) => {
+  t.plan(3);
+  const fake = makeProc(t);
+  const { tracking } = trackingOf(fake, NO_FINAL_SCAN);
+  const folder = join(fake.proc, String(GUEST_PID));
+  const late = join(fake.proc, String(GUEST_PID + 1));
+  const { path, device, inode, sizeBytes, fd } = fake.image;
+  let askedSinceClear = 0;
+  const image = {
+    path,
+    device,
+    inode,
+    sizeBytes,
+    // Asked for by the look for writers, then by the watch, after which the conditions are judged.
+    get fd() {
+      if (cleared(fake) === '4') askedSinceClear += 1;
+      if (askedSinceClear === 2) cpSync(folder, late, { recursive: true });
+      return fd;
+    },
+  };
+  await tracking.startAttempt({ ...guestOf(fake), images: [image] });
+  t.match(tracking.status['failed-conditions'], [/others than those whose bits are read/]);
+  tracking.roundEnded(0, 'everything', []);
+  t.equal(await tracking.checkConditions(), 'everything');
+  rmSync(late, { recursive: true });
+  t.equal(await tracking.checkConditions(), 'everything', 'what it wrote is not known when it has ended');
+});
+
 void t.test('what keeps the bits from being used is said once, and everything is scanned', async (t) => {
   const rows: readonly (readonly [what: string, FakeProc, (fake: FakeProc) => unknown, RegExp])[] = [
     ['no bits', makeProc(t, { hasBits: false }), () => undefined, /CONFIG_MEM_SOFT_DIRTY/],
@@ -178,3 +253,73 @@ void t.test('a pulse that comes late does not clear what a newer attempt counts 
   t.equal(cleared(fake), 'untouched');
   t.equal(tracking.scope, 'written', 'nor is it taken for the newer one');
 });
+
+void t.test(
+  'released while an attempt is being started, nothing is held when that comes to its end',
+  async (t) => {
+    const moments = ['writers are looked for', 'the guest is stopped', 'the guest is asked'] as const;
+    t.plan(moments.length * 2);
+    for (const moment of moments) {
+      const fake = makeProc(t);
+      const { tracking } = trackingOf(fake, NO_FINAL_SCAN);
+      const before = watchCount();
+      const releaseAt = (now: (typeof moments)[number]): void => {
+        if (now === moment) tracking.release();
+      };
+      const late = tracking.startAttempt({
+        images: [fake.image],
+        reasons: async () => {
+          releaseAt('the guest is asked');
+          return [];
+        },
+        pulse: async (work) => {
+          await work();
+          releaseAt('the guest is stopped');
+        },
+      });
+      releaseAt('writers are looked for');
+      await late;
+      t.equal(watchCount(), before, `${moment}: no watch`);
+      const next = trackingOf(fake, NO_FINAL_SCAN);
+      await next.tracking.prepare([fake.image]);
+      t.same(next.warnings, [], `${moment}: no lock`);
+    }
+  },
+);
+
+void t.test('what an attempt finds after its end is not said of the next one', async (t) => {
+  t.plan(2);
+  const fake = makeProc(t);
+  const { tracking } = trackingOf(fake, NO_FINAL_SCAN);
+  const gate = new EventEmitter();
+  const arrived = once(gate, 'arrived');
+  const late = tracking.startAttempt({
+    ...guestOf(fake),
+    reasons: async () => {
+      const goesOn = once(gate, 'go on');
+      gate.emit('arrived');
+      await goesOn;
+      return ['it had a balloon'];
+    },
+  });
+  await arrived;
+  await tracking.startAttempt(guestOf(fake));
+  gate.emit('go on');
+  await late;
+  t.same(tracking.status['failed-conditions'], []);
+  t.equal(tracking.status.clears, 2);
+});
+
+/** Watches of inotify that this process has. */
+function watchCount(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => isWatch(`/proc/self/fd/${fd}`)).length;
+}
+
+function isWatch(path: string): boolean {
+  try {
+    return readlinkSync(path).includes('inotify');
+  } catch {
+    // The descriptor of the folder that is being read.
+    return false;
+  }
+}

@@ -19,13 +19,12 @@ export {
 } from './constants.ts';
 export { decode, encode } from './codec.ts';
 export { digest, zeroDigest } from './digest.ts';
-export { ZERO_ROOT, addRoots, mix, subtractRoots } from './root.ts';
+export { ZERO_ROOT, addRoots, mix } from './root.ts';
 export {
   MAX_CACHE_BYTES,
   cacheAllocatedBytes,
   cacheBytesPerStream,
   checkCacheBytes,
-  isCacheParameter,
 } from './page-cache-size.ts';
 export { DestinationKernel } from './destination-kernel.ts';
 export {

@@ -17,11 +17,6 @@ export function checkCacheBytes(bytes: number): void {
     throw new XbzrleError({ code: 'cache-size', bytes });
 }
 
-/** Whether `bytes` is a valid total size of the parameter, whatever the number of streams: no upper limit. */
-export function isCacheParameter(bytes: number): boolean {
-  return isPowerOfTwo(bytes) && bytes >= PAGE_SIZE;
-}
-
 /**
  * Each stream's cache: the largest power of two that its share of the total allows, in bytes.
  * 0 if that is less than a page; never more than MAX_CACHE_BYTES.

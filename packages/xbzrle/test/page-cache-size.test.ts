@@ -4,7 +4,6 @@ import {
   cacheAllocatedBytes,
   cacheBytesPerStream,
   checkCacheBytes,
-  isCacheParameter,
 } from '../src/page-cache-size.ts';
 import { SourceKernel } from '../src/source-kernel.ts';
 import { faultOf } from './fault-of.ts';
@@ -40,19 +39,6 @@ void t.test('sizes of a stream’s cache', (t) => {
     faultOf(() => new SourceKernel({ ...options, cacheBytes: 12288 })),
     { code: 'cache-size', bytes: 12288 },
   );
-});
-
-void t.test('the parameter has no upper limit', (t) => {
-  const table: [number, boolean][] = [
-    [0, false],
-    [2048, false],
-    [4096, true],
-    [12288, false],
-    [2 ** 40, true],
-    [2 ** 53, false],
-  ];
-  t.plan(table.length);
-  for (const [bytes, expected] of table) t.equal(isCacheParameter(bytes), expected, `${bytes}`);
 });
 
 void t.test('shares', (t) => {
