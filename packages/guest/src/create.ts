@@ -15,6 +15,7 @@ import { PreparedQemu } from './prepared-qemu.ts';
 import { connectQemuGuest, QemuGuest } from './qemu-guest.ts';
 import { IncomingQemuGuest } from './qemu-incoming.ts';
 import type { QemuContext } from './qemu-process.ts';
+import { SaveRecords } from './save-record.ts';
 
 const hostClock: Clock = {
   now: () => performance.now(),
@@ -23,13 +24,14 @@ const hostClock: Clock = {
   },
 };
 
-/** Objects made for the same host share the connections to monitors. */
+/** Objects made for the same host share the connections to monitors, and what was done to a QEMU. */
 const contexts = new WeakMap<GuestHost, QemuContext>();
 
 function qemuContext(host: GuestHost): QemuContext {
   const known = contexts.get(host);
   if (known !== undefined) return known;
-  const made = { host, monitors: new Monitors(host), processes: hostProcesses, clock: hostClock };
+  const [monitors, saves] = [new Monitors(host), new SaveRecords()];
+  const made = { host, monitors, saves, processes: hostProcesses, clock: hostClock };
   contexts.set(host, made);
   return made;
 }

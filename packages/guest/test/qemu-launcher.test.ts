@@ -11,6 +11,7 @@ import { hostProcesses } from '../src/process-state.ts';
 import { launchQemu, launchReasons, type LaunchOptions } from '../src/qemu-launcher.ts';
 import { QemuProcess, type QemuContext } from '../src/qemu-process.ts';
 import { QMP_TIMES } from '../src/qmp-times.ts';
+import { SaveRecords } from '../src/save-record.ts';
 import { socketFolder, type Teardown } from './scripted-monitor.ts';
 
 /** Says its pid in a file (the kernel's word is not to be had without a system call), and opens a monitor. */
@@ -50,7 +51,8 @@ function setUp(t: Teardown, launchMs = 30_000): Bench {
     },
   };
   const command = [process.execPath, program, qmp, pidFile];
-  const context = { host, monitors, processes: hostProcesses, clock };
+  const saves = new SaveRecords();
+  const context = { host, monitors, saves, processes: hostProcesses, clock };
   return { options: { command, directory: join(folder, 'state'), qmp }, context, pidFile };
 }
 
