@@ -163,8 +163,20 @@ export class Admission {
       return session;
     } catch (error) {
       this.session = undefined;
-      await attempt.receiving.end();
+      await this.#discard(attempt);
       throw error;
+    }
+  }
+
+  /** An attempt that no session has taken: its engine ends, images and guest are let go. */
+  async #discard({ receiving, guest }: IncomingAttempt): Promise<void> {
+    const { opened, logger } = this.#options.context;
+    await receiving.end();
+    try {
+      await guest.close();
+      opened.forget();
+    } catch (error) {
+      logger.error({ err: error }, 'a guest that was opened for a migration may be left');
     }
   }
 
@@ -191,7 +203,7 @@ export class Admission {
           process,
         });
         if (session.isGivenUp || !session.receive(hello.epoch, attempt)) {
-          await attempt.receiving.end();
+          await this.#discard(attempt);
           throw refused('not-armed', 'The attempt was given up meanwhile');
         }
       } catch (error) {
