@@ -234,3 +234,18 @@ void t.test('a guest that was started for a session given up meanwhile is not le
   t.ok((guests[1]?.closedCount ?? 0) > 0);
   t.equal(context.opened.find(), undefined);
 });
+
+void t.test('a migration that is given up while its guest starts gets no session', async (t) => {
+  t.plan(4);
+  const bench = await setUp(t);
+  const { admission, context, guests, link, sent } = bench;
+  bench.opening = () => (bench.isListening = false);
+  await admission.hello(link, helloStart(), 1, 1);
+  t.match(sent, [{ type: 'reject', problem: { detail: /given up meanwhile/ } }]);
+  t.equal(admission.session, undefined);
+  t.same(
+    guests.map(({ closedCount }) => closedCount),
+    [1],
+  );
+  t.equal(context.opened.find(), undefined, 'nor is it taken for one that is left');
+});
