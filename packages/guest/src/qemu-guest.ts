@@ -91,7 +91,7 @@ export class QemuGuest implements Guest {
       await client.execute('stop', {}, timeoutMs);
       return (await queryStatus(client)).running;
     });
-    if (isRunning) throw new GuestError({ code: 'pause-timeout', pid: this.#qemu.identity.pid, timeoutMs });
+    if (isRunning) throw new GuestError({ code: 'continued', pid: this.#qemu.identity.pid });
   }
 
   /**

@@ -38,12 +38,12 @@ interface Bench {
   readonly pidFile: string;
 }
 
-function setUp(t: Teardown, launchMs = 30_000): Bench {
+function setUp(t: Teardown, launchMs = 30_000, greetingMs = QMP_TIMES.greetingMs): Bench {
   const folder = socketFolder(t);
   const [program, qmp, pidFile] = [join(folder, 'program'), join(folder, 'qmp'), join(folder, 'pid')];
   writeFileSync(program, PROGRAM, { mode: 0o755 });
   const host = { peerPid: () => Number(readFileSync(pidFile, 'utf8')) };
-  const monitors = new Monitors(host, { ...QMP_TIMES, launchMs });
+  const monitors = new Monitors(host, { ...QMP_TIMES, launchMs, greetingMs });
   const clock = {
     now: () => performance.now(),
     wait: async (milliseconds: number) => {
@@ -115,4 +115,18 @@ void t.test('a command that opens no monitor is ended', async (t) => {
   const pid = readFileSync(pidFile, 'utf8').trim();
   const [code] = await once(spawn('tail', [`--pid=${pid}`, '-s0.01', '-f', '/dev/null']), 'exit');
   t.equal(code, 0, 'it is gone');
+});
+
+void t.test('a monitor that is there and does not greet is told from one that is not there', async (t) => {
+  t.plan(1);
+  const { options, context, pidFile } = setUp(t, 1500, 100);
+  const silent =
+    "require('node:net').createServer(() => undefined).listen(process.argv[1]);" +
+    "require('node:fs').writeFileSync(process.argv[2], String(process.pid))";
+  const command = [process.execPath, '-e', silent, options.qmp, pidFile];
+  await t.rejects(launchQemu({ ...options, command }, context), {
+    name: 'GuestError',
+    fault: { code: 'launch-failed' },
+    message: /was there and did not greet within 1500 ms/,
+  });
 });
