@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  endLaunchedCommand,
   incomingGuest,
   incomingGuestFromIdentity,
   resolveMonitorPath,
@@ -103,14 +104,16 @@ export class DestinationDaemon {
    * handover finds and ends it. One that was given a state is not touched.
    */
   async #endOpened(phase: DestinationRecord['phase'] | undefined): Promise<void> {
+    if (phase !== undefined && OPEN_PHASES.has(phase)) return;
+    const launched = this.#opened.findLaunched();
     const identity = this.#opened.find();
-    if (identity === undefined || (phase !== undefined && OPEN_PHASES.has(phase))) return;
     try {
-      await incomingGuestFromIdentity(identity, system).close();
+      if (launched !== undefined) endLaunchedCommand(launched);
+      if (identity !== undefined) await incomingGuestFromIdentity(identity, system).close();
       this.#opened.forget();
     } catch (error) {
       const { logger } = this.#options;
-      logger.error({ err: error, identity }, 'a guest that was opened for a migration may be left');
+      logger.error({ err: error, identity, launched }, 'a guest that was opened for a migration may be left');
     }
   }
 

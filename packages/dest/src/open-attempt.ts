@@ -85,7 +85,7 @@ function checkWanted({ isGivenUp }: AttemptPlan): void {
 
 /** Resolves with the pid of a guest that exists now. */
 async function openGuest({ hello, context }: AttemptPlan, guest: IncomingGuest): Promise<number | undefined> {
-  const identity = await guest.open();
+  const identity = await guest.open((command) => context.opened.keepLaunched(command));
   context.opened.keep(identity);
   checkFacts(hello, await guest.facts());
   return identity !== null && 'pid' in identity ? identity.pid : undefined;

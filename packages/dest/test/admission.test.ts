@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import type { IncomingGuest, IncomingGuestIdentity } from '@pageferry/guest';
+import type { IncomingGuest, IncomingGuestIdentity, ProcessIdentity } from '@pageferry/guest';
 import { Journal } from '@pageferry/handover';
 import { helloProof, incomingBody, incomingParameters, type DestinationMessage } from '@pageferry/protocol';
 import type { HelloResume, HelloStart } from '@pageferry/protocol';
@@ -32,6 +32,8 @@ const IDENTITY = {
   bootId: BOOT_ID,
 } as const;
 
+const COMMAND = { pid: IDENTITY.pid, startTime: IDENTITY.startTime, bootId: BOOT_ID };
+
 class FakeGuest implements IncomingGuest {
   readonly type = 'qemu';
   closedCount = 0;
@@ -48,7 +50,8 @@ class FakeGuest implements IncomingGuest {
     return Promise.resolve([]);
   }
 
-  async open(): Promise<IncomingGuestIdentity> {
+  async open(launched?: (command: ProcessIdentity) => void): Promise<IncomingGuestIdentity> {
+    launched?.(COMMAND);
     await this.#opening();
     return IDENTITY;
   }
@@ -236,12 +239,17 @@ void t.test('a guest that was started for a session given up meanwhile is not le
 });
 
 void t.test('a migration that is given up while its guest starts gets no session', async (t) => {
-  t.plan(4);
+  t.plan(5);
   const bench = await setUp(t);
   const { admission, context, guests, link, sent } = bench;
-  bench.opening = () => (bench.isListening = false);
+  let launched: unknown;
+  bench.opening = () => {
+    launched = context.opened.findLaunched();
+    bench.isListening = false;
+  };
   await admission.hello(link, helloStart(), 1, 1);
   t.match(sent, [{ type: 'reject', problem: { detail: /given up meanwhile/ } }]);
+  t.same(launched, COMMAND, 'known from the start');
   t.equal(admission.session, undefined);
   t.same(
     guests.map(({ closedCount }) => closedCount),

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ProcessIdentity } from '@pageferry/guest';
 import { Journal, type DestinationRecord } from '@pageferry/handover';
 import { namedProcess } from '@pageferry/transport';
 import pino from 'pino';
@@ -41,13 +42,10 @@ async function restart(
     qemu.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
   });
-  if (qemu.stdout === null || qemu.pid === undefined) throw new Error('not started');
+  if (qemu.stdout === null) throw new Error('not started');
   await once(qemu.stdout, 'data');
   const path = join(folder, 'opened-guest.json');
-  const named = namedProcess(qemu.pid);
-  if (named === null) throw new Error('ended');
-  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-  new OpenedGuest(path).keep({ type: 'qemu', qmp, isOurs: true, ...named, bootId });
+  new OpenedGuest(path).keep({ type: 'qemu', qmp, isOurs: true, ...identityOf(qemu) });
   const journal = Journal.destination({ path: join(folder, 'destination.journal'), tryLock: () => true });
   if (handover !== null) {
     journal.useSession({
@@ -60,6 +58,17 @@ async function restart(
     });
     await journal.write(handover, { sync: false });
   }
+  await recover(folder, journal);
+  return { qemu, isKept: existsSync(path) };
+}
+
+function identityOf({ pid }: ChildProcess): ProcessIdentity {
+  const named = pid === undefined ? null : namedProcess(pid);
+  if (named === null) throw new Error('ended');
+  return { ...named, bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim() };
+}
+
+async function recover(folder: string, journal: Journal<DestinationRecord>): Promise<void> {
   const daemon = new DestinationDaemon({
     logger: pino({ level: 'silent' }),
     journal,
@@ -71,8 +80,26 @@ async function restart(
   });
   await daemon.recover();
   await daemon.shutDown();
-  return { qemu, isKept: existsSync(path) };
 }
+
+void t.test('a command whose guest never answered is ended', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pageferry-'));
+  const child = spawn('sleep', ['1000'], { detached: true });
+  t.teardown(() => {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await once(child, 'spawn');
+  const opened = new OpenedGuest(join(folder, 'opened-guest.json'));
+  opened.keepLaunched(identityOf(child));
+  await recover(
+    folder,
+    Journal.destination({ path: join(folder, 'destination.journal'), tryLock: () => true }),
+  );
+  if (child.signalCode === null) await once(child, 'exit', { signal: AbortSignal.timeout(END_MS) });
+  t.equal(child.signalCode, 'SIGKILL');
+  t.equal(opened.findLaunched(), undefined);
+});
 
 /** The daemon has seen its end; this process hears of it a moment later. */
 const END_MS = 5000;

@@ -4,7 +4,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { GuestError } from './errors.ts';
 import type { Clock, Guest, GuestHost, GuestSpec, IncomingGuest } from './guest.ts';
 import type { IncomingGuestSpec, ProcessIdentity } from './guest.ts';
-import { parseGuestIdentity, parseIncomingGuestIdentity } from './identity.ts';
+import { parseGuestIdentity, parseIncomingGuestIdentity, parseLaunched } from './identity.ts';
+import { endLaunched } from './launched-command.ts';
 import { Monitors } from './monitors.ts';
 import { NoGuest, NoIncomingGuest } from './none.ts';
 import { PreparedProcess } from './prepared-process.ts';
@@ -81,6 +82,11 @@ export function incomingGuestFromIdentity(identity: unknown, host: GuestHost): I
   return parsed.type === 'none'
     ? new NoIncomingGuest()
     : new PreparedProcess(parsed, hostProcesses, hostClock);
+}
+
+/** Ends the command that `IncomingGuest.open` told of and whose guest never answered. Throws `identity-invalid`. */
+export function endLaunchedCommand(identity: unknown): void {
+  endLaunched(parseLaunched(identity), hostProcesses);
 }
 
 function namedCommand(

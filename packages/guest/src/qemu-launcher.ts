@@ -36,14 +36,23 @@ export async function launchReasons({ command, directory, qmp }: LaunchOptions):
   return [...(await findBlockedCommand(command)), ...(await findMissingRoom(directory)), ...busy];
 }
 
-/** @throws GuestError `launch-failed`, with the last lines of the QEMU's output */
-export async function launchQemu(options: LaunchOptions, context: QemuContext): Promise<LaunchedQemu> {
+/**
+ * `launched` is told of the command once it is started.
+ * @throws GuestError `launch-failed`, with the last lines of the QEMU's output
+ */
+export async function launchQemu(
+  options: LaunchOptions,
+  context: QemuContext,
+  launched: (command: ProcessIdentity) => void = () => undefined,
+): Promise<LaunchedQemu> {
   const blocked = await launchReasons(options);
   if (blocked.length > 0) throw new GuestError({ code: 'launch-failed', reason: blocked.join('; ') });
   const logPath = join(options.directory, `qemu-${randomBytes(6).toString('hex')}.log`);
   const lastOutput = (): Promise<string> => readLastLines(logPath);
   const child = await spawnDetached(logPath, options.command);
   try {
+    const command = context.processes.identityOf(child.pid);
+    if (command !== null) launched(command);
     return { identity: await waitForMonitor(child, options.qmp, context), lastOutput };
   } catch (cause) {
     killGroup(child, context);

@@ -1,11 +1,13 @@
 // Starting a QEMU by a command, with real processes: a program that opens a monitor, or ends, or opens none.
 import t from 'tap';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { ProcessIdentity } from '../src/guest.ts';
+import { endLaunched } from '../src/launched-command.ts';
 import { Monitors } from '../src/monitors.ts';
 import { hostProcesses } from '../src/process-state.ts';
 import { launchQemu, launchReasons, type LaunchOptions } from '../src/qemu-launcher.ts';
@@ -57,11 +59,13 @@ function setUp(t: Teardown, launchMs = 30_000, greetingMs = QMP_TIMES.greetingMs
 }
 
 void t.test('waits for the monitor, whatever lies at its path, and knows the process', async (t) => {
-  t.plan(5);
+  t.plan(6);
   const { options, context, pidFile } = setUp(t);
   writeFileSync(options.qmp, 'a stale socket');
   t.strictSame(await launchReasons(options), []);
-  const { identity, lastOutput } = await launchQemu(options, context);
+  const told: ProcessIdentity[] = [];
+  const { identity, lastOutput } = await launchQemu(options, context, (command) => told.push(command));
+  t.strictSame(told, [identity], 'the command, here the QEMU itself');
   t.equal(identity.pid, Number(readFileSync(pidFile, 'utf8')));
   t.equal(await lastOutput(), 'starting');
   t.match(await launchReasons(options), [/another process listens at the monitor .* already/]);
@@ -129,4 +133,39 @@ void t.test('a monitor that is there and does not greet is told from one that is
     fault: { code: 'launch-failed' },
     message: /was there and did not greet within 1500 ms/,
   });
+});
+
+void t.test('a command is ended with all that it started, and no other that has its pid', async (t) => {
+  t.plan(3);
+  const { options, context, pidFile } = setUp(t);
+  const command = ['/bin/sh', '-c', `sleep 1000 & echo $! > ${pidFile}; wait`];
+  const launched = new EventEmitter();
+  const told = once(launched, 'command');
+  const failed = t.rejects(
+    launchQemu({ ...options, command }, context, (identity) => launched.emit('command', identity)),
+    { name: 'GuestError', message: /ended by SIGKILL/ },
+  );
+  const [leader]: ProcessIdentity[] = await told;
+  if (leader === undefined) throw new Error('not told');
+  while (!existsSync(pidFile) || readFileSync(pidFile, 'utf8') === '') await wait(1);
+  endLaunched({ ...leader, startTime: leader.startTime + 1 }, hostProcesses);
+  t.notSame(hostProcesses.identityOf(leader.pid), null);
+  endLaunched(leader, hostProcesses);
+  await failed;
+  const child = readFileSync(pidFile, 'utf8').trim();
+  const [code] = await once(spawn('tail', [`--pid=${child}`, '-s0.01', '-f', '/dev/null']), 'exit');
+  t.equal(code, 0, 'the child is gone');
+});
+
+void t.test('a command that cannot be kept is ended', async (t) => {
+  t.plan(2);
+  const { options, context } = setUp(t);
+  let pid = 0;
+  const refuse = (command: ProcessIdentity): void => {
+    pid = command.pid;
+    throw new Error('no room');
+  };
+  await t.rejects(launchQemu(options, context, refuse), { name: 'Error', message: 'no room' });
+  const [code] = await once(spawn('tail', [`--pid=${pid}`, '-s0.01', '-f', '/dev/null']), 'exit');
+  t.equal(code, 0, 'it is gone');
 });
