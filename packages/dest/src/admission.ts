@@ -12,7 +12,6 @@ import {
   type HelloEpochs,
   type Session,
 } from '@pageferry/handover';
-import { incomingGuestFromIdentity } from '@pageferry/guest';
 import { problemOf } from '@pageferry/management';
 import {
   checkProof,
@@ -24,7 +23,7 @@ import {
   type HelloStart,
   type TcpAddress,
 } from '@pageferry/protocol';
-import { endProcess, system, type EngineProcess } from '@pageferry/transport';
+import { endProcess, type EngineProcess } from '@pageferry/transport';
 import { checkGuest, checkToken } from './hello-check.ts';
 import { journaledSession, type Armed, type IncomingContext } from './incoming-context.ts';
 import type { IncomingAttempt } from './incoming-attempt.ts';
@@ -69,23 +68,9 @@ export class Admission {
       endEngine: () => endProcess(journaled.engine),
     });
     await this.session.begin();
-    await this.#endOpened(this.session);
     await this.session.fail(
       new ProblemError('engine-died', 'the destination daemon was restarted', { peer: 'destination' }),
     );
-  }
-
-  /** A guest that was waiting for its state when the daemon was killed is not waited for any more. */
-  async #endOpened({ state: { phase } }: IncomingSession): Promise<void> {
-    const { opened, logger } = this.#options.context;
-    const identity = opened.find();
-    if (identity === undefined || (phase !== 'receiving' && phase !== 'aborted')) return;
-    try {
-      await incomingGuestFromIdentity(identity, system).close();
-      opened.forget();
-    } catch (error) {
-      logger.error({ err: error, identity }, 'a guest that was opened for a migration may be left');
-    }
   }
 
   /** A hello of a version that both speak. */
@@ -163,8 +148,20 @@ export class Admission {
       return session;
     } catch (error) {
       this.session = undefined;
-      await attempt.receiving.end();
+      await this.#discard(attempt);
       throw error;
+    }
+  }
+
+  /** An attempt that no session has taken: its engine ends, images and guest are let go. */
+  async #discard({ receiving, guest }: IncomingAttempt): Promise<void> {
+    const { opened, logger } = this.#options.context;
+    await receiving.end();
+    try {
+      await guest.close();
+      opened.forget();
+    } catch (error) {
+      logger.error({ err: error }, 'a guest that was opened for a migration may be left');
     }
   }
 
@@ -191,7 +188,7 @@ export class Admission {
           process,
         });
         if (session.isGivenUp || !session.receive(hello.epoch, attempt)) {
-          await attempt.receiving.end();
+          await this.#discard(attempt);
           throw refused('not-armed', 'The attempt was given up meanwhile');
         }
       } catch (error) {

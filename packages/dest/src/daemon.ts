@@ -4,7 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { incomingGuest, resolveMonitorPath, type IncomingGuest } from '@pageferry/guest';
+import {
+  endLaunchedCommand,
+  incomingGuest,
+  incomingGuestFromIdentity,
+  resolveMonitorPath,
+  type IncomingGuest,
+} from '@pageferry/guest';
 import { recoverDestination, type DestinationRecord, type Journal, type Session } from '@pageferry/handover';
 import { problemError } from '@pageferry/management';
 import {
@@ -26,6 +32,7 @@ import type { Logger } from 'pino';
 import { checkImages, type ImagePolicy } from './images.ts';
 import { Incoming } from './incoming.ts';
 import type { Armed, IncomingContext } from './incoming-context.ts';
+import { OPEN_PHASES } from './incoming-session.ts';
 import { ENGINE_ENTRY } from './page-engine.ts';
 import { OpenedGuest } from './opened-guest.ts';
 import { SettledAnswers } from './settled-answers.ts';
@@ -69,6 +76,7 @@ export class DestinationDaemon {
     const { journal, logger } = this.#options;
     this.#spareEngine.prepare();
     const entry = journal.newest;
+    await this.#endOpened(entry?.handover.phase);
     const address = entry === null ? undefined : parseTcpAddress(entry.session.address);
     if (entry === null || address === undefined) return;
     logger.warn(
@@ -87,6 +95,25 @@ export class DestinationDaemon {
     } catch (error) {
       if (!incoming.isOver) throw error;
       logger.warn({ err: error }, 'cannot listen for a source that may still ask');
+    }
+  }
+
+  /**
+   * A guest that was waiting for its state when the daemon was killed is not waited for any more. It may be of a migration
+   * that the journal has nothing of yet, so it is ended whatever is newest there; but where a guest's fate is open the
+   * handover finds and ends it. One that was given a state is not touched.
+   */
+  async #endOpened(phase: DestinationRecord['phase'] | undefined): Promise<void> {
+    if (phase !== undefined && OPEN_PHASES.has(phase)) return;
+    const launched = this.#opened.findLaunched();
+    const identity = this.#opened.find();
+    try {
+      if (launched !== undefined) endLaunchedCommand(launched);
+      if (identity !== undefined) await incomingGuestFromIdentity(identity, system).close();
+      this.#opened.forget();
+    } catch (error) {
+      const { logger } = this.#options;
+      logger.error({ err: error, identity, launched }, 'a guest that was opened for a migration may be left');
     }
   }
 

@@ -56,7 +56,12 @@ export interface IncomingSessionOptions {
 }
 
 /** In these a guest was prepared, and what becomes of it is open. */
-const OPEN_PHASES = new Set<DestinationState['phase']>(['preparing', 'prepared', 'starting', 'destroying']);
+export const OPEN_PHASES: ReadonlySet<DestinationState['phase']> = new Set([
+  'preparing',
+  'prepared',
+  'starting',
+  'destroying',
+]);
 
 export class IncomingSession {
   readonly facts: SessionFacts;

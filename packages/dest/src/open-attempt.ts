@@ -45,6 +45,8 @@ export async function openAttempt(plan: AttemptPlan): Promise<IncomingAttempt> {
       images = await openImages(plan, blocks ?? (await blocksOf(guest)), guestPid);
     }
     checkGuestBlocks(images, await guest.blocks());
+    // A guest may have taken minutes to start.
+    checkWanted(plan);
     const onFailure = (error: Error): void => plan.failed(receiving, error);
     const { sessionKey } = facts;
     const receiving: Receiving = new Receiving({ hello, images, sessionKey, hasBase, process, onFailure });
@@ -53,26 +55,37 @@ export async function openAttempt(plan: AttemptPlan): Promise<IncomingAttempt> {
     images?.close();
     await process.kill();
     await guest.close();
+    plan.context.opened.forget();
     throw error;
   }
 }
 
 /** `guestPid`: the guest that waits for its state, which maps them already. */
 async function openImages(
-  { hello, context, isGivenUp }: AttemptPlan,
+  plan: AttemptPlan,
   blocks: readonly DestinationBlock[],
   guestPid: number | undefined,
 ): Promise<ImageSet> {
-  const { hostBootId, policy } = context;
-  const images = await openDestinationImages(blocks, hello, hostBootId, { ...policy, guestPid });
-  if (!isGivenUp()) return images;
-  images.close();
-  throw new ProblemError('not-armed', 'The migration was given up meanwhile', { peer: 'destination' });
+  const { hostBootId, policy } = plan.context;
+  const images = await openDestinationImages(blocks, plan.hello, hostBootId, { ...policy, guestPid });
+  try {
+    checkWanted(plan);
+    return images;
+  } catch (error) {
+    images.close();
+    throw error;
+  }
+}
+
+/** @throws ProblemError not-armed */
+function checkWanted({ isGivenUp }: AttemptPlan): void {
+  if (isGivenUp())
+    throw new ProblemError('not-armed', 'The migration was given up meanwhile', { peer: 'destination' });
 }
 
 /** Resolves with the pid of a guest that exists now. */
 async function openGuest({ hello, context }: AttemptPlan, guest: IncomingGuest): Promise<number | undefined> {
-  const identity = await guest.open();
+  const identity = await guest.open((command) => context.opened.keepLaunched(command));
   context.opened.keep(identity);
   checkFacts(hello, await guest.facts());
   return identity !== null && 'pid' in identity ? identity.pid : undefined;

@@ -32,6 +32,23 @@ void t.test('a guest that does not exist yet is nothing to remember', (t) => {
   t.end();
 });
 
+void t.test('a command is kept until its guest answers', (t) => {
+  const { pid, startTime, bootId } = IDENTITY;
+  const command = { pid, startTime, bootId };
+  const path = join(t.testdir(), 'opened-guest.json');
+  const opened = new OpenedGuest(path);
+  opened.keepLaunched(command);
+  const next = new OpenedGuest(path);
+  t.same(next.findLaunched(), command);
+  t.equal(next.find(), undefined, 'no guest yet');
+  next.keep(IDENTITY);
+  t.equal(next.findLaunched(), undefined);
+  next.keepLaunched(command);
+  next.forget();
+  t.equal(next.findLaunched(), undefined);
+  t.end();
+});
+
 void t.test('a file that is not whole is nobody', (t) => {
   const path = join(t.testdir(), 'opened-guest.json');
   writeFileSync(path, '{"type":"qe');

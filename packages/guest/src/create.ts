@@ -4,7 +4,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { GuestError } from './errors.ts';
 import type { Clock, Guest, GuestHost, GuestSpec, IncomingGuest } from './guest.ts';
 import type { IncomingGuestSpec, ProcessIdentity } from './guest.ts';
-import { parseGuestIdentity, parseIncomingGuestIdentity } from './identity.ts';
+import { parseGuestIdentity, parseIncomingGuestIdentity, parseLaunched } from './identity.ts';
+import { endLaunched } from './launched-command.ts';
 import { Monitors } from './monitors.ts';
 import { NoGuest, NoIncomingGuest } from './none.ts';
 import { PreparedProcess } from './prepared-process.ts';
@@ -15,6 +16,7 @@ import { PreparedQemu } from './prepared-qemu.ts';
 import { connectQemuGuest, QemuGuest } from './qemu-guest.ts';
 import { IncomingQemuGuest } from './qemu-incoming.ts';
 import type { QemuContext } from './qemu-process.ts';
+import { SaveRecords } from './save-record.ts';
 
 const hostClock: Clock = {
   now: () => performance.now(),
@@ -23,13 +25,14 @@ const hostClock: Clock = {
   },
 };
 
-/** Objects made for the same host share the connections to monitors. */
+/** Objects made for the same host share the connections to monitors, and what was done to a QEMU. */
 const contexts = new WeakMap<GuestHost, QemuContext>();
 
 function qemuContext(host: GuestHost): QemuContext {
   const known = contexts.get(host);
   if (known !== undefined) return known;
-  const made = { host, monitors: new Monitors(host), processes: hostProcesses, clock: hostClock };
+  const [monitors, saves] = [new Monitors(host), new SaveRecords()];
+  const made = { host, monitors, saves, processes: hostProcesses, clock: hostClock };
   contexts.set(host, made);
   return made;
 }
@@ -79,6 +82,11 @@ export function incomingGuestFromIdentity(identity: unknown, host: GuestHost): I
   return parsed.type === 'none'
     ? new NoIncomingGuest()
     : new PreparedProcess(parsed, hostProcesses, hostClock);
+}
+
+/** Ends the command that `IncomingGuest.open` told of and whose guest never answered. Throws `identity-invalid`. */
+export function endLaunchedCommand(identity: unknown): void {
+  endLaunched(parseLaunched(identity), hostProcesses);
 }
 
 function namedCommand(

@@ -8,6 +8,7 @@ export type GuestFault =
   | { readonly code: 'ended'; readonly pid: number }
   | { readonly code: 'not-permitted'; readonly pid: number; readonly signal: string }
   | { readonly code: 'pause-timeout'; readonly pid: number; readonly timeoutMs: number }
+  | { readonly code: 'continued'; readonly pid: number }
   | { readonly code: 'kill-timeout'; readonly pid: number; readonly timeoutMs: number }
   | { readonly code: 'start-timeout'; readonly pid: number; readonly timeoutMs: number }
   | { readonly code: 'command-unknown'; readonly command: string; readonly known: readonly string[] }
@@ -15,7 +16,12 @@ export type GuestFault =
   | { readonly code: 'not-prepared' }
   | { readonly code: 'device-state-refused' }
   | { readonly code: 'monitor-unreachable'; readonly path: string; readonly errno: string }
-  | { readonly code: 'monitor-busy'; readonly path: string; readonly timeoutMs: number }
+  | {
+      readonly code: 'monitor-busy';
+      readonly path: string;
+      /** How long the greeting was awaited; `null` where it does not even let us wait. */
+      readonly timeoutMs: number | null;
+    }
   | { readonly code: 'monitor-outside-root'; readonly path: string; readonly root: string }
   | { readonly code: 'monitor-foreign'; readonly path: string; readonly pid: number; readonly found: number }
   | { readonly code: 'monitor-malformed'; readonly path: string; readonly found: string }
@@ -52,6 +58,8 @@ export class GuestError extends Error {
   }
 }
 
+const OWN_MONITOR = 'give the QEMU a monitor of its own for this (-qmp)';
+
 function describe(fault: GuestFault): string {
   switch (fault.code) {
     case 'no-such-process':
@@ -64,6 +72,8 @@ function describe(fault: GuestFault): string {
       return `no permission to send ${fault.signal} to process ${fault.pid}`;
     case 'pause-timeout':
       return `process ${fault.pid} was told to stop, but not every task of it did within ${fault.timeoutMs} ms`;
+    case 'continued':
+      return `the guest, process ${fault.pid}, was stopped, and runs again: somebody else continued it`;
     case 'kill-timeout':
       return `process ${fault.pid} was killed, but was still there after ${fault.timeoutMs} ms`;
     case 'start-timeout':
@@ -79,10 +89,10 @@ function describe(fault: GuestFault): string {
     case 'monitor-unreachable':
       return `the monitor ${fault.path} cannot be reached: ${fault.errno}`;
     case 'monitor-busy':
-      return (
-        `no greeting from the monitor ${fault.path} within ${fault.timeoutMs} ms: another client is connected to it ` +
-        `(libvirt keeps the monitors of its guests), or its QEMU hangs; give the QEMU a monitor of its own for this (-qmp)`
-      );
+      return fault.timeoutMs === null
+        ? `the monitor ${fault.path} is in use, and the queue of those who wait for it is full; ${OWN_MONITOR}`
+        : `no greeting from the monitor ${fault.path} within ${fault.timeoutMs} ms: another client is connected to it ` +
+            `(libvirt keeps the monitors of its guests), or its QEMU hangs; ${OWN_MONITOR}`;
     case 'monitor-outside-root':
       return `the monitor ${fault.path} is not below ${fault.root}`;
     case 'monitor-foreign':

@@ -127,9 +127,10 @@ export interface IncomingGuest {
   preflight(): Promise<readonly string[]>;
   /**
    * Makes what must be there before pages come (a QEMU that waits for its state). The identity of what exists now,
-   * `null` if nothing does yet. Idempotent.
+   * `null` if nothing does yet. Idempotent. `launched` is told of a command right after it was started, which may be minutes
+   * before its guest answers; what it throws ends the command.
    */
-  open(): Promise<IncomingGuestIdentity | null>;
+  open(launched?: (command: ProcessIdentity) => void): Promise<IncomingGuestIdentity | null>;
   /** What must be the same at the source, as `Guest.facts`; after `open`. */
   facts(): Promise<readonly string[]>;
   /** As `Guest.blocks`; after `open`. */

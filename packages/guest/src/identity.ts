@@ -26,6 +26,11 @@ export function parseIncomingGuestIdentity(value: unknown): IncomingGuestIdentit
   return { type, recordPath, logPath, ...parseProcess(fields) };
 }
 
+/** Throws `identity-invalid`. */
+export function parseLaunched(value: unknown): ProcessIdentity {
+  return parseProcess(parseFields(value));
+}
+
 function parseFields(value: unknown): ReadonlyMap<string, unknown> {
   if (typeof value !== 'object' || value === null) throw invalid('it is not an object');
   return new Map<string, unknown>(Object.entries(value));

@@ -1,4 +1,10 @@
-export { guestFromIdentity, guestFromSpec, incomingGuest, incomingGuestFromIdentity } from './create.ts';
+export {
+  endLaunchedCommand,
+  guestFromIdentity,
+  guestFromSpec,
+  incomingGuest,
+  incomingGuestFromIdentity,
+} from './create.ts';
 export { GuestError } from './errors.ts';
 export type { GuestFault } from './errors.ts';
 export type {

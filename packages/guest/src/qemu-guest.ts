@@ -10,9 +10,10 @@ import { readMemory } from './qemu-memory.ts';
 import { sourceReasons } from './qemu-preflight.ts';
 import { QemuProcess, type QemuContext } from './qemu-process.ts';
 import { assertCanSave, cancelMigration, saveState } from './qemu-save.ts';
-import { setBack, settingsForSave, type FormerSettings } from './qemu-settings.ts';
+import { setBack, settingsForSave } from './qemu-settings.ts';
 import { findUnseenWrites } from './qemu-unseen.ts';
 import type { QmpClient } from './qmp-client.ts';
+import type { SaveRecord } from './save-record.ts';
 
 export const DEVICE_STATE_FORMAT = 'qemu';
 
@@ -44,14 +45,13 @@ export class QemuGuest implements Guest {
   readonly type = 'qemu';
   readonly #qemu: QemuProcess;
   readonly #context: QemuContext;
-  /** What the save has changed in this QEMU; known to this object only, so a restart of the daemon leaves it changed. */
-  #former: FormerSettings | null = null;
-  /** A QEMU gives its state once; a guest that was paused before keeps it through a rollback. */
-  #saved: DeviceState | null = null;
+  readonly #record: SaveRecord;
 
   constructor({ qmp, pid, startTime, bootId }: QemuIdentity, context: QemuContext) {
-    this.#qemu = new QemuProcess({ pid, startTime, bootId }, qmp, context);
+    const identity = { pid, startTime, bootId };
+    this.#qemu = new QemuProcess(identity, qmp, context);
     this.#context = context;
+    this.#record = context.saves.of(identity, qmp);
   }
 
   /** Stays connected between calls, until `close`. */
@@ -91,17 +91,25 @@ export class QemuGuest implements Guest {
       await client.execute('stop', {}, timeoutMs);
       return (await queryStatus(client)).running;
     });
-    if (isRunning) throw new GuestError({ code: 'pause-timeout', pid: this.#qemu.identity.pid, timeoutMs });
+    if (isRunning) throw new GuestError({ code: 'continued', pid: this.#qemu.identity.pid });
   }
 
-  /** @throws GuestError `resume-failed` with QEMU's reason, `ended` */
+  /**
+   * A save that is under way is given up. Settings are set back when it has ended, as it may still be changing them.
+   * @throws GuestError `resume-failed` with QEMU's reason, `ended`
+   */
   resume(): Promise<void> {
-    return this.#qemu.use(async (client) => {
-      if (!(await queryStatus(client)).running) await this.#continueAndAnnounce(client);
-      this.#saved = null;
-      if (this.#former !== null) await unlessRefused(setBack(client, this.#former));
-      this.#former = null;
-    });
+    const record = this.#record;
+    return record.resume(() =>
+      this.#qemu.use(async (client) => {
+        // Also under a guest that runs already: QEMU would stop it when everything is sent.
+        if (record.isSaving) await cancelMigration(client, this.#context);
+        if (!(await queryStatus(client)).running) await this.#continueAndAnnounce(client);
+        await record.savesEnded();
+        if (record.former !== null) await unlessRefused(setBack(client, record.former));
+        record.former = null;
+      }),
+    );
   }
 
   hold(): Promise<void> {
@@ -113,19 +121,29 @@ export class QemuGuest implements Guest {
     return this.#qemu.use((client) => this.#continue(client));
   }
 
-  async saveDeviceState(limitBytes: number): Promise<DeviceState> {
-    this.#saved = await this.#qemu.use(async (client) => {
-      const { status } = await queryStatus(client);
-      if (status === 'postmigrate' && this.#saved !== null) return this.#saved;
-      await assertCanSave(client);
-      this.#former ??= await settingsForSave(client);
-      const bytes = await saveState(client, limitBytes, this.#context);
-      return { format: DEVICE_STATE_FORMAT, bytes };
-    });
-    return this.#saved;
+  /** The monitor is kept from here on: it tells when somebody else lets the guest go on. */
+  saveDeviceState(limitBytes: number): Promise<DeviceState> {
+    const record = this.#record;
+    this.keepMonitor();
+    return record.save((checkPaused) =>
+      this.#qemu.use(async (client) => {
+        record.watch(client);
+        const { status } = await queryStatus(client);
+        const kept = record.kept(client);
+        if (status === 'postmigrate' && kept !== null) return kept;
+        await assertCanSave(client);
+        record.former ??= await settingsForSave(client);
+        const bytes = await saveState(client, { limitBytes, checkPaused }, this.#context);
+        checkPaused();
+        const state = { format: DEVICE_STATE_FORMAT, bytes };
+        record.keep(state, client);
+        return state;
+      }),
+    );
   }
 
   async leave(action: 'quit' | 'leave'): Promise<void> {
+    this.#record.forget();
     if (action === 'quit') await this.#qemu.end();
   }
 

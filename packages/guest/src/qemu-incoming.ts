@@ -3,7 +3,7 @@
 // one for each attempt; the operator's own can take one migration in, as `migrate-incoming` works once in its life.
 import { GuestError } from './errors.ts';
 import type { DeviceState, GuestBlock, IncomingGuest, IncomingGuestIdentity } from './guest.ts';
-import type { ResumeOrder, ResumeOutcome } from './guest.ts';
+import type { ProcessIdentity, ResumeOrder, ResumeOutcome } from './guest.ts';
 import { resolveMonitorPath } from './monitor-path.ts';
 import { PreparedQemu, type IncomingQemuIdentity } from './prepared-qemu.ts';
 import { DEVICE_STATE_FORMAT } from './qemu-guest.ts';
@@ -47,8 +47,8 @@ export class IncomingQemuGuest implements IncomingGuest {
     return this.#context.monitors.use(qmp, incomingReasons);
   }
 
-  async open(): Promise<IncomingGuestIdentity> {
-    return (await this.#opened()).identity;
+  async open(launched?: (command: ProcessIdentity) => void): Promise<IncomingGuestIdentity> {
+    return (await this.#opened(launched)).identity;
   }
 
   async facts(): Promise<readonly string[]> {
@@ -105,8 +105,8 @@ export class IncomingQemuGuest implements IncomingGuest {
   }
 
   /** What failed can be tried again. */
-  async #opened(): Promise<Opened> {
-    this.#opening ??= this.#open();
+  async #opened(launched?: (command: ProcessIdentity) => void): Promise<Opened> {
+    this.#opening ??= this.#open(launched);
     try {
       return await this.#opening;
     } catch (error) {
@@ -115,7 +115,7 @@ export class IncomingQemuGuest implements IncomingGuest {
     }
   }
 
-  async #open(): Promise<Opened> {
+  async #open(launched: ((command: ProcessIdentity) => void) | undefined): Promise<Opened> {
     const { command, directory } = this.#options;
     const qmp = await resolveMonitorPath(this.#options.qmp, null);
     // Held meanwhile, so that there is one connection and not one after the other.
@@ -123,7 +123,7 @@ export class IncomingQemuGuest implements IncomingGuest {
     try {
       const opened = await (command === null
         ? this.#connect(qmp)
-        : this.#launch({ command, directory, qmp }));
+        : this.#launch({ command, directory, qmp }, launched));
       opened.qemu.hold();
       try {
         const reasons = await opened.qemu.use(incomingReasons);
@@ -146,8 +146,11 @@ export class IncomingQemuGuest implements IncomingGuest {
     return this.#openedAs({ type: 'qemu', qmp, isOurs: false, ...found }, () => Promise.resolve(''));
   }
 
-  async #launch(options: LaunchOptions): Promise<Opened> {
-    const { identity, lastOutput } = await launchQemu(options, this.#context);
+  async #launch(
+    options: LaunchOptions,
+    launched: ((command: ProcessIdentity) => void) | undefined,
+  ): Promise<Opened> {
+    const { identity, lastOutput } = await launchQemu(options, this.#context, launched);
     return this.#openedAs({ type: 'qemu', qmp: options.qmp, isOurs: true, ...identity }, lastOutput);
   }
 

@@ -36,14 +36,23 @@ export async function launchReasons({ command, directory, qmp }: LaunchOptions):
   return [...(await findBlockedCommand(command)), ...(await findMissingRoom(directory)), ...busy];
 }
 
-/** @throws GuestError `launch-failed`, with the last lines of the QEMU's output */
-export async function launchQemu(options: LaunchOptions, context: QemuContext): Promise<LaunchedQemu> {
+/**
+ * `launched` is told of the command once it is started.
+ * @throws GuestError `launch-failed`, with the last lines of the QEMU's output
+ */
+export async function launchQemu(
+  options: LaunchOptions,
+  context: QemuContext,
+  launched: (command: ProcessIdentity) => void = () => undefined,
+): Promise<LaunchedQemu> {
   const blocked = await launchReasons(options);
   if (blocked.length > 0) throw new GuestError({ code: 'launch-failed', reason: blocked.join('; ') });
   const logPath = join(options.directory, `qemu-${randomBytes(6).toString('hex')}.log`);
   const lastOutput = (): Promise<string> => readLastLines(logPath);
   const child = await spawnDetached(logPath, options.command);
   try {
+    const command = context.processes.identityOf(child.pid);
+    if (command !== null) launched(command);
     return { identity: await waitForMonitor(child, options.qmp, context), lastOutput };
   } catch (cause) {
     killGroup(child, context);
@@ -60,31 +69,38 @@ async function waitForMonitor(
   qmp: string,
   { monitors, processes, clock }: QemuContext,
 ): Promise<ProcessIdentity> {
-  const deadline = clock.now() + monitors.times.launchMs;
+  const { launchMs } = monitors.times;
+  const deadline = clock.now() + launchMs;
   for (;;) {
+    let missing: string;
     // Asked before the monitor is: a command may end when what it started has its monitor (-daemonize).
     const end = isGroupGone(child, processes) ? child.end() : null;
     try {
       const pid = await monitors.use(qmp, async (client) => client.pid);
       const identity = processes.identityOf(pid);
       if (identity !== null) return identity;
+      missing = `its monitor ${qmp} is answered by a process that is not seen here (of another pid namespace?)`;
     } catch (error) {
       if (!isNotYet(error)) throw error;
+      missing = whatIsMissing(error, qmp, launchMs);
     }
     if (end !== null)
       throw new GuestError({ code: 'launch-failed', reason: `${end} before its monitor was there` });
-    if (clock.now() >= deadline) {
-      const reason = `its monitor ${qmp} was not there after ${monitors.times.launchMs} ms; does the command have -qmp unix:${qmp},server=on,wait=off?`;
-      throw new GuestError({ code: 'launch-failed', reason });
-    }
+    if (clock.now() >= deadline) throw new GuestError({ code: 'launch-failed', reason: missing });
     await clock.wait(POLL_MS);
   }
 }
 
 /** The socket is there before QEMU has made its memory, and answers only after that. */
-function isNotYet(error: unknown): boolean {
+function isNotYet(error: unknown): error is GuestError {
   const code = error instanceof GuestError ? error.fault.code : null;
   return code === 'monitor-unreachable' || code === 'monitor-busy' || code === 'monitor-lost';
+}
+
+function whatIsMissing({ fault }: GuestError, qmp: string, launchMs: number): string {
+  return fault.code === 'monitor-unreachable'
+    ? `its monitor ${qmp} was not there after ${launchMs} ms; does the command have -qmp unix:${qmp},server=on,wait=off?`
+    : `its monitor ${qmp} was there and did not greet within ${launchMs} ms: the QEMU is not ready (is it still making its memory?), or another client is connected`;
 }
 
 async function isListening(qmp: string): Promise<boolean> {

@@ -15,6 +15,9 @@ const POLL_MS = 2;
  */
 export async function loadState(client: QmpClient, bytes: Uint8Array, context: QemuContext): Promise<void> {
   await settingsForLoad(client);
+  // Before a state comes in, `stop` only says that the guest does not start by itself when it is loaded, whatever the state
+  // says of it (qmp_stop, autostart): it runs by `cont` alone.
+  await client.execute('stop', {}, context.monitors.times.runStateMs);
   await withSocketPath(async (path) => {
     const { host, monitors } = context;
     await client.execute('migrate-incoming', { uri: `unix:${path}`, ...staying(client) });

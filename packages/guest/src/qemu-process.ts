@@ -6,6 +6,7 @@ import type { Monitors } from './monitors.ts';
 import { signalProcess, summarizeProcess } from './process-state.ts';
 import type { Processes } from './process-state.ts';
 import type { QmpClient } from './qmp-client.ts';
+import type { SaveRecords } from './save-record.ts';
 
 const POLL_MS = 2;
 /** A process whose sockets are closed is gone a moment later, when its memory is freed. */
@@ -17,6 +18,7 @@ const KILL_TIMEOUT_MS = 30_000;
 export interface QemuContext {
   readonly host: GuestHost;
   readonly monitors: Monitors;
+  readonly saves: SaveRecords;
   readonly processes: Processes;
   readonly clock: Clock;
 }

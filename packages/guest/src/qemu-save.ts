@@ -10,13 +10,19 @@ import type { QmpClient } from './qmp-client.ts';
 /** The guest's pause is being counted. */
 const POLL_MS = 2;
 
+export interface SaveOptions {
+  readonly limitBytes: number;
+  /** Throws once the guest is to run: QEMU would migrate it as it runs, and stop it at the end. */
+  readonly checkPaused: () => void;
+}
+
 /**
  * The whole state in memory, at most `limitBytes`; after `assertCanSave`.
  * @throws GuestError `device-state-failed` with QEMU's reason, `device-state-too-large`, and what the monitor throws
  */
 export async function saveState(
   client: QmpClient,
-  limitBytes: number,
+  { limitBytes, checkPaused }: SaveOptions,
   context: QemuContext,
 ): Promise<Uint8Array> {
   return withSocketPath(async (path) => {
@@ -24,9 +30,13 @@ export async function saveState(
     const stallMs = monitors.times.deviceStateMs;
     const receiver = await StateReceiver.listen(path, { host, pid: client.pid, stallMs, limitBytes });
     try {
+      checkPaused();
       await client.execute('migrate', { uri: `unix:${path}` });
-      const bytes = await Promise.race([receiver.bytes, endOfFailure(client, receiver, context)]);
-      await completion(client, context);
+      const bytes = await Promise.race([
+        receiver.bytes,
+        endOfFailure(client, receiver, checkPaused, context),
+      ]);
+      await completion(client, checkPaused, context);
       return bytes;
     } catch (error) {
       await cancelMigration(client, context).catch(() => undefined);
@@ -59,14 +69,16 @@ export async function cancelMigration(client: QmpClient, { clock, monitors }: Qe
   }
 }
 
-/** Never resolves; throws when QEMU says that it failed before it sent everything, or does not begin. */
+/** Never resolves; throws when QEMU says that it failed before it sent everything, does not begin, or is to run. */
 async function endOfFailure(
   client: QmpClient,
   receiver: StateReceiver,
+  checkPaused: () => void,
   { clock, monitors }: QemuContext,
 ): Promise<never> {
   const deadline = clock.now() + monitors.times.deviceStateMs;
   while (!receiver.isSettled) {
+    checkPaused();
     const info = await queryMigrate(client);
     if (info.status === 'failed' || info.status === 'cancelled') throw migrationFailed(info);
     // Once bytes come the receiver watches that they go on.
@@ -77,10 +89,15 @@ async function endOfFailure(
   return new Promise(() => undefined);
 }
 
-async function completion(client: QmpClient, { clock, monitors }: QemuContext): Promise<void> {
+async function completion(
+  client: QmpClient,
+  checkPaused: () => void,
+  { clock, monitors }: QemuContext,
+): Promise<void> {
   const timeoutMs = monitors.times.deviceStateMs;
   const deadline = clock.now() + timeoutMs;
   for (;;) {
+    checkPaused();
     const info = await queryMigrate(client);
     if (info.status === 'completed') return;
     if (!isMigrationUnderWay(info.status)) throw migrationFailed(info);

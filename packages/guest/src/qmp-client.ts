@@ -238,7 +238,7 @@ export function connectSocket(path: string): Promise<Socket> {
       // The queue of those who wait for the one client to leave is full.
       const fault: GuestFault =
         errorCode(cause) === 'EAGAIN'
-          ? { code: 'monitor-busy', path, timeoutMs: 0 }
+          ? { code: 'monitor-busy', path, timeoutMs: null }
           : { code: 'monitor-unreachable', path, errno: errorCode(cause) ?? String(cause) };
       reject(new GuestError(fault, { cause }));
     };

@@ -6,6 +6,7 @@ import type { GuestHost } from '../src/guest.ts';
 import { Monitors } from '../src/monitors.ts';
 import type { QemuContext } from '../src/qemu-process.ts';
 import { QMP_TIMES, type QmpTimes } from '../src/qmp-times.ts';
+import { SaveRecords } from '../src/save-record.ts';
 import { FakeClock, FakeProcesses, identity } from './fake-processes.ts';
 import { Refusal, ScriptedMonitor, type Answer, type Teardown } from './scripted-monitor.ts';
 
@@ -54,7 +55,8 @@ export class FakeQemu {
     this.monitor = monitor;
     const host: GuestHost = { peerPid: () => identity.pid };
     const { processes, clock } = this;
-    this.context = { host, monitors: new Monitors(host, times), processes, clock };
+    const [monitors, saves] = [new Monitors(host, times), new SaveRecords()];
+    this.context = { host, monitors, saves, processes, clock };
     const answers: Readonly<Record<string, Answer>> = {
       'query-status': () => ({ status: this.status, running: this.status === 'running' }),
       'query-migrate': () => this.migration,
@@ -72,7 +74,8 @@ export class FakeQemu {
         line === 'info network' ? this.networkTable : this.ramTable,
       'qom-list': ({ path }) => this.#list(String(path)),
       'qom-get': ({ path, property }) => this.objects[String(path)]?.[String(property)],
-      stop: () => this.#become('paused'),
+      // While it waits for a state it only learns not to start by itself.
+      stop: () => this.#become(this.status === 'inmigrate' ? 'inmigrate' : 'paused'),
       cont: () => this.#become('running'),
       'announce-self': () => ({}),
       migrate: ({ uri }) => this.#send(String(uri)),

@@ -64,6 +64,7 @@ void t.test('opens, loads, runs', async (t) => {
   t.strictSame(await guest.resume(FIRST), { outcome: 'running', note: null });
   t.strictSame(orders(), [
     'migrate-set-capabilities',
+    'stop',
     'migrate-incoming',
     'cont',
     'announce-self',

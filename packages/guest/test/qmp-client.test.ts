@@ -1,10 +1,11 @@
 // QMP on a real UNIX socket, with a scripted program at the other end: what comes in pieces, in between, too late, or not.
 import t from 'tap';
+import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestHost } from '../src/guest.ts';
-import { connectQmp, type QmpClient, type QmpEvent } from '../src/qmp-client.ts';
+import { connectQmp, connectSocket, type QmpClient, type QmpEvent } from '../src/qmp-client.ts';
 import { QMP_TIMES } from '../src/qmp-times.ts';
 import {
   HANG_UP,
@@ -111,6 +112,34 @@ void t.test('a monitor that does not greet is in use', async (t) => {
   t.ok(second.isOpen, 'whoever waits is served when the first one leaves');
   t.equal(monitor.connectionCount, 3);
 });
+
+void t.test('a monitor whose queue is full is in use', async (t) => {
+  t.plan(2);
+  const path = join(socketFolder(t), 'qmp');
+  const listensAndSleeps =
+    "require('node:net').createServer().listen({ path: process.argv[1], backlog: 1 }, () => {" +
+    "require('node:fs').writeSync(1, 'listening');" +
+    'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); })';
+  const sleeper = spawn(process.execPath, ['-e', listensAndSleeps, path]);
+  t.teardown(() => sleeper.kill('SIGKILL'));
+  await once(sleeper.stdout, 'data');
+  const error = await fillQueue(t, path);
+  t.match(error, { fault: { code: 'monitor-busy', path, timeoutMs: null } });
+  t.match(error, { message: /is in use, and the queue of those who wait for it is full/ });
+});
+
+/** Connects until that fails: with what. */
+async function fillQueue(t: Teardown, path: string): Promise<unknown> {
+  for (let count = 0; count < 8; count += 1) {
+    try {
+      const socket = await connectSocket(path);
+      t.teardown(() => socket.destroy());
+    } catch (error) {
+      return error;
+    }
+  }
+  return undefined;
+}
 
 void t.test('a command that is not answered ends the connection, and everything asked on it', async (t) => {
   t.plan(5);

@@ -1,0 +1,134 @@
+/** What a restarted destination daemon does about a QEMU that it had opened: a process that answers at its monitor. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ProcessIdentity } from '@pageferry/guest';
+import { Journal, type DestinationRecord } from '@pageferry/handover';
+import { namedProcess } from '@pageferry/transport';
+import pino from 'pino';
+import t, { type Test } from 'tap';
+import { DestinationDaemon } from '../src/daemon.ts';
+import { OpenedGuest } from '../src/opened-guest.ts';
+
+/** Its run state is the second argument. */
+const PROGRAM = `
+const { createServer } = require('node:net');
+const [, qmp, status] = process.argv;
+createServer((socket) => {
+  socket.on('error', () => undefined);
+  socket.write(JSON.stringify({ QMP: { version: { qemu: { major: 7, minor: 2, micro: 0 } } } }) + '\\n');
+  socket.on('data', (text) => {
+    const { execute, id } = JSON.parse(text);
+    const answer = execute === 'query-status' ? { status, running: status === 'running' } : {};
+    socket.write(JSON.stringify({ return: answer, id }) + '\\n', () => execute === 'quit' && process.exit(0));
+  });
+}).listen(qmp, () => console.log('listening'));
+`;
+
+/** Restarts a daemon that is killed in this phase, or before its first; resolves with the QEMU's process. */
+async function restart(
+  t: Test,
+  status: string,
+  handover: DestinationRecord | null,
+): Promise<{ readonly qemu: ChildProcess; readonly isKept: boolean }> {
+  const folder = mkdtempSync(join(tmpdir(), 'pageferry-'));
+  const qmp = join(folder, 'qmp');
+  const qemu = spawn(process.execPath, ['-e', PROGRAM, qmp, status], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.teardown(() => {
+    qemu.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+  if (qemu.stdout === null) throw new Error('not started');
+  await once(qemu.stdout, 'data');
+  const path = join(folder, 'opened-guest.json');
+  new OpenedGuest(path).keep({ type: 'qemu', qmp, isOurs: true, ...identityOf(qemu) });
+  const journal = Journal.destination({ path: join(folder, 'destination.journal'), tryLock: () => true });
+  if (handover !== null) {
+    journal.useSession({
+      sessionId: '01'.repeat(16),
+      sessionKey: '02'.repeat(16),
+      address: 'tcp:127.0.0.1:0',
+      blocks: [],
+      guest: { type: 'qemu', qmp },
+      engine: null,
+    });
+    await journal.write(handover, { sync: false });
+  }
+  await recover(folder, journal);
+  return { qemu, isKept: existsSync(path) };
+}
+
+function identityOf({ pid }: ChildProcess): ProcessIdentity {
+  const named = pid === undefined ? null : namedProcess(pid);
+  if (named === null) throw new Error('ended');
+  return { ...named, bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim() };
+}
+
+async function recover(folder: string, journal: Journal<DestinationRecord>): Promise<void> {
+  const daemon = new DestinationDaemon({
+    logger: pino({ level: 'silent' }),
+    journal,
+    stateDirectory: folder,
+    policy: { imageRoot: folder, isStrict: false },
+    qmpRoot: folder,
+    allowsPlainTcp: false,
+    guestCommands: {},
+  });
+  await daemon.recover();
+  await daemon.shutDown();
+}
+
+void t.test('a command whose guest never answered is ended', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pageferry-'));
+  const child = spawn('sleep', ['1000'], { detached: true });
+  t.teardown(() => {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await once(child, 'spawn');
+  const opened = new OpenedGuest(join(folder, 'opened-guest.json'));
+  opened.keepLaunched(identityOf(child));
+  await recover(
+    folder,
+    Journal.destination({ path: join(folder, 'destination.journal'), tryLock: () => true }),
+  );
+  if (child.signalCode === null) await once(child, 'exit', { signal: AbortSignal.timeout(END_MS) });
+  t.equal(child.signalCode, 'SIGKILL');
+  t.equal(opened.findLaunched(), undefined);
+});
+
+/** The daemon has seen its end; this process hears of it a moment later. */
+const END_MS = 5000;
+
+const OLD_GUEST = { type: 'none' };
+
+void t.test('a QEMU that waits for its state is ended, whatever the journal has', async (t) => {
+  const table: readonly (DestinationRecord | null)[] = [
+    null,
+    { phase: 'running', epoch: 1, runState: 'running', guest: OLD_GUEST },
+    { phase: 'refused', epoch: 1, reason: 'its disks were locked' },
+    { phase: 'receiving', epoch: 1 },
+    { phase: 'aborted', epoch: 1, reason: 'cut' },
+  ];
+  t.plan(table.length * 2);
+  for (const record of table) {
+    const { qemu, isKept } = await restart(t, 'inmigrate', record);
+    if (qemu.exitCode === null) await once(qemu, 'exit', { signal: AbortSignal.timeout(END_MS) });
+    t.equal(qemu.exitCode, 0, record?.phase ?? 'nothing');
+    t.notOk(isKept);
+  }
+});
+
+void t.test('a QEMU that holds a guest is left alone', async (t) => {
+  t.plan(4);
+  for (const status of ['running', 'paused']) {
+    const record = { phase: 'running', epoch: 1, runState: 'running', guest: OLD_GUEST } as const;
+    const { qemu, isKept } = await restart(t, status, record);
+    t.equal(qemu.exitCode, null, status);
+    t.notOk(isKept, 'it is the journal’s');
+  }
+});
