@@ -89,7 +89,7 @@ export class DestinationDaemon {
       this.#cacheCeilingBytes,
     );
     this.#incoming = incoming;
-    await incoming.resume(entry.session, recoverDestination(entry.handover));
+    await incoming.recover(entry.session, recoverDestination(entry.handover));
     try {
       await incoming.listen(address);
     } catch (error) {

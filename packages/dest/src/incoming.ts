@@ -60,7 +60,7 @@ export class Incoming {
   }
 
   /** Goes on with a handover that an earlier life of the daemon began. */
-  async resume(journaled: Session, first: DestinationStep): Promise<void> {
+  async recover(journaled: Session, first: DestinationStep): Promise<void> {
     await this.#admission.recover(journaled, first);
   }
 

@@ -17,7 +17,7 @@ import type { Arrival, EngineProcess } from '@pageferry/transport';
 import type { Counters } from './engine/counters.ts';
 import { PageEngine } from './page-engine.ts';
 import { RoundHistory } from './round-history.ts';
-import { areSameRoots, Rounds } from './rounds.ts';
+import { areSameRoots, AppliedRounds } from './applied-rounds.ts';
 
 export interface ReceivingOptions {
   readonly hello: HelloStart | HelloResume;
@@ -50,7 +50,7 @@ export class Receiving {
   roots: RootStatus[] = [];
   readonly history = new RoundHistory(performance.now());
   readonly #options: ReceivingOptions;
-  readonly #rounds = new Rounds();
+  readonly #rounds = new AppliedRounds();
   readonly #connectedStreams = new Set<number>();
   #ended: Promise<void> | undefined;
 

@@ -63,7 +63,7 @@ function metricsOf(status: MigrationStatus, version: string): readonly Metric[] 
     counter('ram_normal_pages_total', 'Pages sent whole', ram?.normal),
     counter('ram_precopy_bytes_total', 'Bytes before the pause', ram?.['precopy-bytes']),
     counter('ram_downtime_bytes_total', 'Bytes during the pause', ram?.['downtime-bytes']),
-    counter('ram_dirty_syncs_total', 'Dirty bitmap syncs', ram?.['dirty-sync-count']),
+    counter('ram_dirty_syncs_total', 'Rounds finished', ram?.['dirty-sync-count']),
     gauge('ram_dirty_pages_per_second', 'Pages dirtied in the last round', ram?.['dirty-pages-rate']),
     gauge('ram_transfer_bytes_per_second', 'Throughput', ram && ram.mbps * BYTES_PER_MEGABIT),
     gauge('ram_page_size_bytes', 'Page size', ram?.['page-size']),

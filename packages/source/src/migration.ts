@@ -20,7 +20,7 @@ import type { AttemptContext } from './attempt.ts';
 import { waitAtMost } from './failure.ts';
 import { Cancelled, ownershipFailure } from './migration-errors.ts';
 import { MigrationRecord, type Outcome } from './migration-record.ts';
-import { finalRound, leaveGuest, saveDeviceState } from './moving-guest.ts';
+import { finalRound, leaveGuest, saveDeviceState } from './paused-guest.ts';
 import type { HandoverFacts, Ownership } from './ownership.ts';
 import { Rounds } from './rounds.ts';
 import type { Settings } from './settings.ts';

@@ -4,7 +4,7 @@
  */
 import type { RoundApplied } from './page-engine.ts';
 
-export class Rounds {
+export class AppliedRounds {
   #applied: RoundApplied | undefined;
   #waiting: { readonly round: number; readonly resolve: (applied: RoundApplied) => void } | undefined;
 

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { NO_COUNTERS } from '../src/engine/counters.ts';
-import { areSameRoots, Rounds } from '../src/rounds.ts';
+import { areSameRoots, AppliedRounds } from '../src/applied-rounds.ts';
 import type { RoundApplied } from '../src/page-engine.ts';
 
 const applied = (round: number): RoundApplied => ({
@@ -12,7 +12,7 @@ const applied = (round: number): RoundApplied => ({
 });
 
 void t.test('whichever comes first', async (t) => {
-  const rounds = new Rounds();
+  const rounds = new AppliedRounds();
   rounds.applied(applied(0));
   t.match(await rounds.until(0), { round: 0 }, 'applied before it is asked for');
   const waiting = rounds.until(1);
