@@ -20,6 +20,7 @@ import {
   incomingParameters,
   isLoopbackHost,
   parseTcpAddress,
+  idleStatus,
   ProblemError,
   type CacheSizeAnswer,
   type IncomingAnswer,
@@ -36,7 +37,7 @@ import { OPEN_PHASES } from './incoming-session.ts';
 import { ENGINE_ENTRY } from './page-engine.ts';
 import { OpenedGuest } from './opened-guest.ts';
 import { SettledAnswers } from './settled-answers.ts';
-import { destinationStatus, IDLE_STATUS, socketAddresses } from './status.ts';
+import { destinationStatus, socketAddresses } from './status.ts';
 
 export interface DaemonOptions {
   readonly logger: Logger;
@@ -138,7 +139,9 @@ export class DestinationDaemon {
   }
 
   status(): MigrationStatus {
-    return this.#incoming === undefined ? IDLE_STATUS : destinationStatus(this.#incoming, performance.now());
+    return this.#incoming === undefined
+      ? idleStatus('destination')
+      : destinationStatus(this.#incoming, performance.now());
   }
 
   /** The cache is the source's; what counts here is the ceiling. */

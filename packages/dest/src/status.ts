@@ -13,22 +13,6 @@ import {
 import type { Counters } from './engine/counters.ts';
 import type { Incoming } from './incoming.ts';
 
-/** Before anything was armed. */
-export const IDLE_STATUS: MigrationStatus = {
-  status: 'none',
-  pageferry: {
-    side: 'destination',
-    phase: 'idle',
-    round: 0,
-    coverage: 0,
-    phases: [],
-    rounds: [],
-    roots: [],
-    verified: [],
-    warnings: [],
-  },
-};
-
 export function destinationStatus(incoming: Incoming, nowMs: number): MigrationStatus {
   const { problem, id, armed, state } = incoming;
   const receiving = incoming.session?.receiving;

@@ -1,26 +1,13 @@
 /**
  * A source's application with fake handlers, for the tests of the shell: it counts the calls that reach a handler.
  */
-import { defaultParameters, migrationParameters, type MigrationStatus } from '@pageferry/protocol';
+import { defaultParameters, idleStatus, migrationParameters } from '@pageferry/protocol';
 import { pino } from 'pino';
 import { type App, type AppOptions, createApp, implement, metricsText } from '../src/index.ts';
 
 export const MIGRATION_ID = '3f0d9a52-9a7c-4c3e-8a61-0c4f6d9b1e77';
 
-export const IDLE: MigrationStatus = {
-  status: 'none',
-  pageferry: {
-    side: 'source',
-    phase: 'idle',
-    round: 0,
-    coverage: 0,
-    phases: [],
-    rounds: [],
-    roots: [],
-    verified: [],
-    warnings: [],
-  },
-};
+export const IDLE = idleStatus('source');
 
 export type SourceApp = { readonly app: App; readonly bodies: unknown[] };
 

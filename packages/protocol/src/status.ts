@@ -333,3 +333,21 @@ export const migrationStatus = z.object({
   pageferry: pageferryStatus,
 });
 export type MigrationStatus = z.output<typeof migrationStatus>;
+
+/** Nothing was asked for yet; also what a status has where nothing is known. */
+export function idleStatus(side: PageferryStatus['side']): MigrationStatus {
+  return {
+    status: 'none',
+    pageferry: {
+      side,
+      phase: 'idle',
+      round: 0,
+      coverage: 0,
+      phases: [],
+      rounds: [],
+      roots: [],
+      verified: [],
+      warnings: [],
+    },
+  };
+}

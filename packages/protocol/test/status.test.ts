@@ -3,7 +3,7 @@
  */
 import t from 'tap';
 import {
-  type MigrationStatus,
+  idleStatus,
   migrationStatus,
   phase,
   phaseStatus,
@@ -12,20 +12,7 @@ import {
   xbzrleCacheStatus,
 } from '../src/index.ts';
 
-const IDLE: MigrationStatus = {
-  status: 'none',
-  pageferry: {
-    side: 'destination',
-    phase: 'idle',
-    round: 0,
-    coverage: 0,
-    phases: [],
-    rounds: [],
-    roots: [],
-    verified: [],
-    warnings: [],
-  },
-};
+const IDLE = idleStatus('destination');
 
 await t.test('every phase has a word, every word has a phase', async (t) => {
   t.strictSame(Object.keys(phaseStatus), phase.options);

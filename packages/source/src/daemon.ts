@@ -18,6 +18,7 @@ import { problemError } from '@pageferry/management';
 import {
   defaultParameters,
   migrationParameters,
+  idleStatus,
   ProblemError,
   type CacheSizeAnswer,
   type LiveParameters,
@@ -41,7 +42,7 @@ import { recoverHandover } from './recovery.ts';
 import { RequestFile, type KeptRequest } from './request-file.ts';
 import { Settings } from './settings.ts';
 import { linkTimes } from './setup.ts';
-import { IDLE_STATUS, sourceStatus } from './status.ts';
+import { sourceStatus } from './status.ts';
 import { recoveredStatus } from './recovered-status.ts';
 import { checkSettled, takeOver } from './takeover.ts';
 
@@ -163,7 +164,7 @@ export class SourceDaemon {
   status(): MigrationStatus {
     if (this.#current !== undefined) return sourceStatus(this.#current, performance.now());
     const { newest } = this.#options.journal;
-    return newest === null ? IDLE_STATUS : recoveredStatus(newest, this.#recovered);
+    return newest === null ? idleStatus('source') : recoveredStatus(newest, this.#recovered);
   }
 
   cacheSize(): CacheSizeAnswer {

@@ -1,6 +1,6 @@
 /** GET /status after a restart, until the next migration: what the journal still knows of the last one. */
 import { sourceNeedsPeer, type Entry, type SourceRecord, type SourceState } from '@pageferry/handover';
-import { phaseStatus, type MigrationStatus, type Phase, uuidOf } from '@pageferry/protocol';
+import { idleStatus, phaseStatus, type MigrationStatus, type Phase, uuidOf } from '@pageferry/protocol';
 import { causeFailure, twoOwners } from './migration-errors.ts';
 import type { Ownership } from './ownership.ts';
 
@@ -17,16 +17,9 @@ export function recoveredStatus(
     status: phaseStatus[phase],
     ...(problem === undefined ? {} : { 'error-desc': problem.detail }),
     pageferry: {
-      side: 'source',
+      ...idleStatus('source').pageferry,
       'migration-id': uuidOf(entry.session.sessionId),
       phase,
-      round: 0,
-      coverage: 0,
-      phases: [],
-      rounds: [],
-      roots: [],
-      verified: [],
-      warnings: [],
       ...(problem === undefined ? {} : { problem }),
     },
   };

@@ -4,22 +4,6 @@ import { twoOwners } from './migration-errors.ts';
 import type { Migration } from './migration.ts';
 import type { Prediction } from './convergence.ts';
 
-/** Before any migration. */
-export const IDLE_STATUS: MigrationStatus = {
-  status: 'none',
-  pageferry: {
-    side: 'source',
-    phase: 'idle',
-    round: 0,
-    coverage: 0,
-    phases: [],
-    rounds: [],
-    roots: [],
-    verified: [],
-    warnings: [],
-  },
-};
-
 export function sourceStatus(migration: Migration, nowMs: number): MigrationStatus {
   const { statistics, settings, record, rounds } = migration;
   const conflict = migration.ownership?.conflict;
