@@ -88,7 +88,7 @@ export class Admission {
   /** What a source says after its hello. */
   message(link: DestinationLink, message: FromSource, epoch: number): void {
     const settled = this.#asking.get(link);
-    if (settled === undefined) void this.session?.message(link, message, epoch);
+    if (settled === undefined) void this.session?.words.message(link, message, epoch);
     else answerSettled(link, settled);
   }
 

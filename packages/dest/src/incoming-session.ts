@@ -7,13 +7,11 @@
  */
 import {
   enterEpoch,
-  HandoverError,
   type DestinationRecord,
   type DestinationState,
   type DestinationStep,
   type HelloEpochs,
   type Journal,
-  type SourceOrder,
 } from '@pageferry/handover';
 import { problemOf, toWire } from '@pageferry/management';
 import {
@@ -32,7 +30,8 @@ import type { IncomingAttempt } from './incoming-attempt.ts';
 import type { OpenedGuest } from './opened-guest.ts';
 import { Ownership } from './ownership.ts';
 import type { Receiving } from './receiving.ts';
-import type { DestinationLink, FromSource } from './session.ts';
+import type { DestinationLink } from './session.ts';
+import { SourceWords, type Addressee } from './source-words.ts';
 import { checkTakenOver, checkTakeover } from './takeover.ts';
 
 /** The key and the ids by which later connections prove themselves. */
@@ -79,6 +78,8 @@ export class IncomingSession {
   #isFinal: boolean;
   /** The operator's word: no other attempt is taken. */
   #isGivenUp = false;
+  /** Hears what the source says. */
+  readonly words: SourceWords;
   readonly #opened: OpenedGuest;
   readonly #parameters: IncomingParameters;
   readonly #logger: Logger;
@@ -98,6 +99,7 @@ export class IncomingSession {
       deviceState: () => this.#attempt?.deviceState ?? null,
       onChange: (state) => this.#changed(state),
     });
+    this.words = new SourceWords(this.#addressee(), options.logger);
   }
 
   get state(): DestinationState {
@@ -197,46 +199,11 @@ export class IncomingSession {
       await this.lost(link, new TransportError({ code: 'LINK_LOST', reason: 'it was closed' }));
   }
 
-  /** A piece of the guest's device state. */
-  deviceState(link: DestinationLink, payload: Uint8Array): void {
-    if (this.#ownership.link !== link) return;
-    try {
-      this.#attempt?.addDeviceState(payload);
-    } catch (error) {
-      void this.fail(error);
-    }
-  }
-
   /** Bytes of device state that came, and how long they took to load. */
   get deviceStateStatus(): DeviceStateStatus | undefined {
     const bytes = this.#attempt?.deviceStateBytes ?? 0;
     const { loadMs } = this.#ownership;
     return bytes === 0 ? undefined : { bytes, ...(loadMs === undefined ? {} : { 'load-ms': loadMs }) };
-  }
-
-  /** A message of the source. */
-  async message(link: DestinationLink, message: FromSource, epoch: number): Promise<void> {
-    if (this.#ownership.link !== link) return;
-    switch (message.type) {
-      case 'round-end':
-        await this.#roundEnd(link, message, epoch);
-        break;
-      case 'handover':
-        await this.#handover(message, epoch);
-        break;
-      case 'error':
-        await this.fail(new ProblemError('protocol-violation', message.problem.detail, { peer: 'source' }));
-        break;
-      case 'abort':
-        this.#isFinal = message.outcome !== 'interrupted';
-        if (this.endedMs === undefined) this.isCancelled = message.outcome === 'cancelled';
-        await this.#order(link, message, epoch);
-        break;
-      case 'commit':
-      case 'query':
-        await this.#order(link, message, epoch);
-        break;
-    }
   }
 
   /** A link has ended: pages cannot go on, what was prepared waits. */
@@ -302,46 +269,22 @@ export class IncomingSession {
     await this.letGo();
   }
 
-  /** What the source may not say now leaves the handover as it was and ends the link. */
-  async #order(link: DestinationLink, message: SourceOrder, epoch: number): Promise<void> {
-    try {
-      await this.#ownership.deliver({ type: 'message', epoch, message });
-    } catch (error) {
-      if (!(error instanceof HandoverError) || !error.isPeerFault) throw error;
-      link.close();
-      await this.lost(link, error);
-    }
-  }
-
-  async #roundEnd(
-    link: DestinationLink,
-    { round, roots }: Extract<FromSource, { type: 'round-end' }>,
-    epoch: number,
-  ): Promise<void> {
-    const attempt = this.#attempt;
-    if (attempt === undefined) return;
-    try {
-      const answer = await attempt.endRound(round, roots);
-      this.#logger.info({ round, matches: answer.matches }, 'round done');
-      link.send({ type: 'round-result', round, ...answer, roots: [...answer.roots] }, epoch);
-    } catch (error) {
-      if (this.#attempt === attempt) await this.fail(error);
-    }
-  }
-
-  async #handover(
-    { round, roots, deviceState, runState, sourceRescanned }: Extract<FromSource, { type: 'handover' }>,
-    epoch: number,
-  ): Promise<void> {
-    const attempt = this.#attempt;
-    if (attempt === undefined) return;
-    try {
-      await attempt.verify({ round, roots, isRescanned: sourceRescanned }, deviceState);
-      if (this.state.phase === 'receiving')
-        await this.#ownership.deliver({ type: 'handover-verified', epoch, runState });
-    } catch (error) {
-      if (this.#attempt === attempt) await this.fail(error);
-    }
+  #addressee(): Addressee {
+    const ownership = this.#ownership;
+    return {
+      link: () => ownership.link,
+      attempt: () => this.#attempt,
+      get state() {
+        return ownership.state;
+      },
+      deliver: (event) => ownership.deliver(event),
+      aborted: (outcome) => {
+        this.#isFinal = outcome !== 'interrupted';
+        if (this.endedMs === undefined) this.isCancelled = outcome === 'cancelled';
+      },
+      fail: (error) => this.fail(error),
+      lost: (link, error) => this.lost(link, error),
+    };
   }
 
   #changed(state: DestinationState): void {

@@ -167,7 +167,7 @@ export class Incoming {
         const considered = this.#admission.hello(link, hello, epoch, version);
         this.#considered = Promise.all([this.#considered, considered]);
       },
-      deviceState: (link, payload) => this.session?.deviceState(link, payload),
+      deviceState: (link, payload) => this.session?.words.deviceState(link, payload),
       message: (link, message, epoch) => this.#admission.message(link, message, epoch),
       lost: (link, error) => {
         this.#strangers.delete(arrival);

@@ -12,12 +12,13 @@ export function sourceApp(
     title: 'Pageferry source',
     notReadyReasons: () => daemon.notReadyReasons,
   });
+  const { settings } = daemon;
   implement(app, 'migrate', (body) => daemon.migrate(body));
   implement(app, 'status', () => daemon.status());
-  implement(app, 'cacheSize', () => daemon.cacheSize());
-  implement(app, 'setCacheSize', (body) => daemon.setCacheSize(body['cache-size']));
-  implement(app, 'parameters', () => daemon.parameters());
-  implement(app, 'setParameters', (body) => daemon.setParameters(body));
+  implement(app, 'cacheSize', () => settings.cacheSize());
+  implement(app, 'setCacheSize', (body) => settings.setCacheSize(body['cache-size']));
+  implement(app, 'parameters', () => settings.parameters());
+  implement(app, 'setParameters', (body) => settings.setParameters(body));
   implement(app, 'cancel', (body) => daemon.cancel(body['migration-id']));
   implement(app, 'continue', (body) => daemon.continue(body['migration-id']));
   implement(app, 'takeover', (body) => daemon.takeOver(body['migration-id']));

@@ -17,17 +17,11 @@ import {
 import { problemError } from '@pageferry/management';
 import {
   defaultParameters,
-  migrationParameters,
   idleStatus,
   ProblemError,
-  type CacheSizeAnswer,
-  type LiveParameters,
   type MigrateAnswer,
   type MigrateBody,
-  type MigrationParameters,
   type MigrationStatus,
-  type ParametersAnswer,
-  sessionIdOf,
   uuidOf,
 } from '@pageferry/protocol';
 import { EngineProcess, Spare } from '@pageferry/transport';
@@ -40,6 +34,7 @@ import { OwedAborts } from './owed-aborts.ts';
 import { ENGINE_ENTRY } from './page-engine.ts';
 import { recoverHandover } from './recovery.ts';
 import { RequestFile, type KeptRequest } from './request-file.ts';
+import { RequestedSettings } from './requested-settings.ts';
 import { Settings } from './settings.ts';
 import { linkTimes } from './setup.ts';
 import { sourceStatus } from './status.ts';
@@ -62,8 +57,7 @@ export interface DaemonOptions {
 
 export class SourceDaemon {
   readonly #options: DaemonOptions;
-  /** What PATCH /parameters and PUT /cache-size set for the next migration. */
-  readonly #defaults = new Settings(defaultParameters());
+  readonly settings: RequestedSettings;
   /** Accepted: running, or the last one. */
   #current: Migration | undefined;
   /** Requested and not yet accepted. */
@@ -85,6 +79,7 @@ export class SourceDaemon {
     this.#options = options;
     this.#owed = new OwedAborts(join(options.stateDirectory, 'owed-aborts.json'), options.logger);
     this.#requests = new RequestFile(join(options.stateDirectory, 'request.json'));
+    this.settings = new RequestedSettings(this.#requests, () => this.#current);
     this.#spareGuard = new Spare({
       start: () => startGuard({ command: [process.execPath, GUARD_ENTRY, options.journalPath] }),
       isAlive: (guard) => guard.isAlive,
@@ -137,7 +132,7 @@ export class SourceDaemon {
         peer: 'source',
       });
     }
-    const settings = new Settings(this.#complete(body));
+    const settings = new Settings(this.settings.complete(body));
     const id = randomUUID();
     const context = this.#context(id);
     const migration = new Migration(id, body, settings, context);
@@ -165,41 +160,6 @@ export class SourceDaemon {
     if (this.#current !== undefined) return sourceStatus(this.#current, performance.now());
     const { newest } = this.#options.journal;
     return newest === null ? idleStatus('source') : recoveredStatus(newest, this.#recovered);
-  }
-
-  cacheSize(): CacheSizeAnswer {
-    return this.#settings.cacheSize(this.#current?.statistics.counters.cacheAllocatedBytes ?? 0);
-  }
-
-  /** In effect from the next round of a running migration on, and for the next one. */
-  setCacheSize(bytes: number): CacheSizeAnswer {
-    const { 'multifd-channels': streamCount } = this.#settings.parameters;
-    const checked = migrationParameters.safeParse({
-      ...this.#settings.parameters,
-      'xbzrle-cache-size': bytes,
-    });
-    if (!checked.success) {
-      const detail = checked.error.issues.map(({ message }) => message).join('; ');
-      throw new ProblemError('cache-size', `${bytes} bytes with ${streamCount} streams: ${detail}`);
-    }
-    this.#settings.cacheSizeBytes = bytes;
-    this.#defaults.cacheSizeBytes = bytes;
-    this.#keepChanges();
-    return this.cacheSize();
-  }
-
-  parameters(): ParametersAnswer {
-    const { parameters: requested, effectiveCacheBytes } = this.#settings;
-    return { requested, effective: { ...requested, 'xbzrle-cache-size': effectiveCacheBytes } };
-  }
-
-  setParameters(changes: LiveParameters): ParametersAnswer {
-    this.#settings.patch(changes);
-    this.#defaults.patch(changes);
-    this.#keepChanges();
-    const bandwidth = changes['max-bandwidth'];
-    if (bandwidth !== undefined) this.#running?.setBandwidth(bandwidth);
-    return this.parameters();
   }
 
   /** @throws ProblemError nothing-to-cancel, migration-unknown, past-point-of-no-return */
@@ -268,14 +228,6 @@ export class SourceDaemon {
     this.#spareEngine.prepare();
   }
 
-  /** A daemon that is started again goes on with what was changed meanwhile. */
-  #keepChanges(): void {
-    const running = this.#running;
-    const kept = running === undefined ? undefined : this.#requests.find(sessionHexOf(running.id));
-    if (running !== undefined && kept !== undefined)
-      this.#requests.keep({ ...kept, parameters: running.settings.parameters });
-  }
-
   /** Goes on with a migration of an earlier life, in a newer epoch. */
   #goOn({ body, parameters, sessionId }: KeptRequest, held: Held, guestIdentity: unknown): void {
     const id = uuidOf(sessionId);
@@ -308,10 +260,6 @@ export class SourceDaemon {
     return this.#current?.outcome === undefined ? this.#current : undefined;
   }
 
-  get #settings(): Settings {
-    return this.#running?.settings ?? this.#defaults;
-  }
-
   /** The migration that bars another one: running, being set up, or committed in an earlier life. */
   get #busyWith(): string | undefined {
     const migration = this.#pending ?? this.#running;
@@ -329,28 +277,4 @@ export class SourceDaemon {
     }
     return migration;
   }
-
-  #complete(body: MigrateBody): MigrationParameters {
-    const { parameters } = this.#defaults;
-    const completed = migrationParameters.safeParse({
-      ...body.parameters,
-      'max-bandwidth': body.parameters['max-bandwidth'] ?? parameters['max-bandwidth'],
-      'downtime-limit': body.parameters['downtime-limit'] ?? parameters['downtime-limit'],
-      'xbzrle-cache-size': body.parameters['xbzrle-cache-size'] ?? parameters['xbzrle-cache-size'],
-    });
-    if (completed.success) return completed.data;
-    const errors = completed.error.issues.map(({ path, message }) => ({
-      path: ['parameters', ...path].join('.'),
-      message,
-    }));
-    throw new ProblemError(
-      'invalid-body',
-      errors.map(({ path, message }) => `${path}: ${message}`).join('; '),
-      { errors },
-    );
-  }
-}
-
-function sessionHexOf(id: string): string {
-  return Buffer.from(sessionIdOf(id)).toString('hex');
 }
