@@ -12,6 +12,7 @@ export { ImageWatch } from './image-watch.ts';
 export { ImageWriter, PUNCH_MINIMUM_PAGES } from './image-writer.ts';
 export { findMappings, processStartTime, type Mapper, type Mappings } from './mappings.ts';
 export { MappedTracker } from './mapped-tracker.ts';
+export { usesFile } from './open-files.ts';
 export { PAGEMAP_ENTRY_BYTES, Pagemap, UNMAPPED, WRITTEN } from './pagemap.ts';
 export type { MappedFile } from './proc-maps.ts';
 export { ProcessLocks } from './process-locks.ts';

@@ -5,7 +5,7 @@
  * is given these descriptors.
  */
 import type { Guest } from '@pageferry/guest';
-import { findMappings, ImageSet, type Image, type Mapper } from '@pageferry/memory';
+import { findMappings, ImageSet, usesFile, type Image, type Mapper } from '@pageferry/memory';
 import { ProblemError, type SourceBlock, type Warning } from '@pageferry/protocol';
 import { system } from '@pageferry/transport';
 
@@ -89,7 +89,11 @@ async function checkMappings(
       },
     );
   }
-  return [...warnings, ...otherWriters(image.path, mappers, guest)];
+  return [
+    ...warnings,
+    ...otherWriters(image.path, mappers, guest),
+    ...(await guestWithoutImage(image, guest, proc)),
+  ];
 }
 
 /** Whoever else maps the image writable goes on after the pause, and what it writes then is not moved. */
@@ -105,4 +109,12 @@ function otherWriters(path: string, mappers: readonly Mapper[], guest: ImageGues
         'what they write meanwhile may be missing at the destination'
       : `${path} is also mapped writable by ${pids}: pausing the guest does not stop them`;
   return [{ name: 'other-writers', detail }];
+}
+
+/** Another process would be paused in the guest's place, and what the guest writes after that is not moved. */
+async function guestWithoutImage(image: Image, { type, pid }: ImageGuest, proc: string): Promise<Warning[]> {
+  // A QEMU says itself which files it maps.
+  if (type !== 'process' || pid === undefined || (await usesFile(pid, image, { proc })) !== false) return [];
+  const detail = `process ${pid} neither maps ${image.path} nor has it open: is it the guest?`;
+  return [{ name: 'guest-without-image', detail }];
 }

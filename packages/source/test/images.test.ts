@@ -1,4 +1,6 @@
 // What is said of who uses the source's images: a made-up /proc beside a real image.
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Warning } from '@pageferry/protocol';
 import t from 'tap';
 import { openSourceImages, type ImageGuest } from '../src/images.ts';
@@ -40,4 +42,21 @@ void t.test('who else maps the image writable', async (t) => {
     if (detail === undefined) t.same(warnings, expected, label);
     else t.match(warnings, expected, label);
   }
+});
+
+void t.test('whether the process that is named is the guest', async (t) => {
+  t.plan(6);
+  const fake = makeProc(t);
+  t.same(await warningsOf(fake, GUEST), [], 'it maps the image');
+  writeFileSync(join(fake.proc, String(GUEST_PID), 'maps'), '');
+  t.same(await warningsOf(fake, GUEST), [], 'what it has open cannot be seen');
+  const descriptors = join(fake.proc, String(GUEST_PID), 'fd');
+  mkdirSync(descriptors);
+  symlinkSync('/dev/null', join(descriptors, '0'));
+  const detail = `process ${GUEST_PID} neither maps ${fake.image.path} nor has it open: is it the guest?`;
+  t.same(await warningsOf(fake, GUEST), [{ name: 'guest-without-image', detail }]);
+  t.same(await warningsOf(fake, QEMU), [], 'a QEMU says itself what it maps');
+  t.same(await warningsOf(fake, NOBODY), [], 'nobody is named');
+  symlinkSync(fake.image.path, join(descriptors, '1'));
+  t.same(await warningsOf(fake, GUEST), [], 'it has it open');
 });
