@@ -7,7 +7,16 @@
 import { lstatSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestBlock } from '@pageferry/guest';
-import { findMappings, MemoryError, ImageSet, lockImage, openImage, type Image } from '@pageferry/memory';
+import {
+  describeUnreadable,
+  findMappings,
+  MemoryError,
+  ImageSet,
+  lockImage,
+  openImage,
+  unreadableHint,
+  type Image,
+} from '@pageferry/memory';
 import {
   ProblemError,
   problemName,
@@ -163,7 +172,7 @@ async function checkUnmapped(
   policy: ImagePolicy,
   guestPid: number | undefined,
 ): Promise<Warning[]> {
-  const { mappers: all, unreadableCount } = await findMappings(image);
+  const { mappers: all, unreadable } = await findMappings(image);
   const mappers = all.filter(({ pid }) => pid !== guestPid);
   if (mappers.length > 0) {
     const pids = mappers.map(({ pid }) => pid).join(', ');
@@ -172,12 +181,12 @@ async function checkUnmapped(
       hint: 'End that process, or receive into another file.',
     });
   }
-  if (unreadableCount === 0) return [];
-  const detail = `the mappings of ${unreadableCount} processes cannot be read: one of them may map ${image.path}`;
+  if (unreadable.length === 0) return [];
+  const detail = describeUnreadable(unreadable, image.path);
   if (policy.isStrict) {
     throw new ProblemError('mappings-not-visible', detail, {
       peer: 'destination',
-      hint: 'Run the daemon as a user that may read /proc/PID/maps, or without --strict-mappings.',
+      hint: unreadableHint(),
     });
   }
   return [{ name: 'mappings-not-visible', detail }];

@@ -37,4 +37,5 @@ export {
 } from './soft-dirty-facts.ts';
 export { SoftDirtyTracker, type WatchedWriters } from './soft-dirty-tracker.ts';
 export type { DirtyTracker, PageRun, RoundScope, TrackedRound } from './tracker.ts';
+export { describeUnreadable, unreadableHint } from './unreadable.ts';
 export { findWriters, type Writer, type Writers, type WritableRange } from './writers.ts';

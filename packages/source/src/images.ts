@@ -5,7 +5,15 @@
  * is given these descriptors.
  */
 import type { Guest } from '@pageferry/guest';
-import { findMappings, ImageSet, usesFile, type Image, type Mapper } from '@pageferry/memory';
+import {
+  describeUnreadable,
+  findMappings,
+  ImageSet,
+  unreadableHint,
+  usesFile,
+  type Image,
+  type Mapper,
+} from '@pageferry/memory';
 import { ProblemError, type SourceBlock, type Warning } from '@pageferry/protocol';
 import { system } from '@pageferry/transport';
 
@@ -60,25 +68,7 @@ async function checkMappings(
   policy: ImagePolicy,
   proc: string,
 ): Promise<Warning[]> {
-  const { mappers, unreadableCount } = await findMappings(image, { proc });
-  const isVisible = unreadableCount === 0;
-  if (!isVisible && policy.isStrict) {
-    throw new ProblemError(
-      'mappings-not-visible',
-      `the mappings of ${unreadableCount} processes cannot be read`,
-      {
-        hint: 'Run the daemon as a user that may read /proc/PID/maps, or without --strict-mappings.',
-      },
-    );
-  }
-  const warnings: Warning[] = isVisible
-    ? []
-    : [
-        {
-          name: 'mappings-not-visible',
-          detail: `the mappings of ${unreadableCount} processes cannot be read`,
-        },
-      ];
+  const { mappers, unreadable } = await findMappings(image, { proc });
   const isPrivate = mappers.some(({ pid, isShared }) => pid === guest.pid && !isShared);
   if (isPrivate) {
     throw new ProblemError(
@@ -90,10 +80,18 @@ async function checkMappings(
     );
   }
   return [
-    ...warnings,
+    ...unseen(image.path, unreadable, policy),
     ...otherWriters(image.path, mappers, guest),
     ...(await guestWithoutImage(image, guest, proc)),
   ];
+}
+
+/** @throws ProblemError mappings-not-visible */
+function unseen(path: string, unreadable: readonly number[], { isStrict }: ImagePolicy): Warning[] {
+  if (unreadable.length === 0) return [];
+  const detail = describeUnreadable(unreadable, path);
+  if (isStrict) throw new ProblemError('mappings-not-visible', detail, { hint: unreadableHint() });
+  return [{ name: 'mappings-not-visible', detail }];
 }
 
 /** Whoever else maps the image writable goes on after the pause, and what it writes then is not moved. */

@@ -1,7 +1,7 @@
 // What is said of who uses the source's images: a made-up /proc beside a real image.
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Warning } from '@pageferry/protocol';
+import { problemType, type Warning } from '@pageferry/protocol';
 import t from 'tap';
 import { openSourceImages, type ImageGuest } from '../src/images.ts';
 import { GUEST_PID, makeProc, type FakeProc } from './fake-proc.ts';
@@ -42,6 +42,20 @@ void t.test('who else maps the image writable', async (t) => {
     if (detail === undefined) t.same(warnings, expected, label);
     else t.match(warnings, expected, label);
   }
+});
+
+void t.test('processes that cannot be seen are named, with the image', async (t) => {
+  t.plan(2);
+  const { proc, image } = makeProc(t);
+  mkdirSync(join(proc, '12', 'maps'), { recursive: true });
+  const detail = `the mappings of process 12 cannot be read: it may map ${image.path}`;
+  t.same(await warningsOf({ proc, image }, GUEST), [{ name: 'mappings-not-visible', detail }]);
+  const policy = { imageRoot: '/dev/shm', isStrict: true };
+  const opening = openSourceImages([{ id: 'pc.ram', path: image.path }], GUEST, policy, { proc });
+  await t.rejects(opening, {
+    name: 'ProblemError',
+    problem: { type: problemType('mappings-not-visible'), detail },
+  });
 });
 
 void t.test('whether the process that is named is the guest', async (t) => {
