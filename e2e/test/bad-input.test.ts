@@ -40,6 +40,7 @@ async function isRefused(t: Test, rig: Rig, fixtures: Fixtures, row: Row): Promi
   t.equal(problem.type, problemType(row.problem), 'the problem has its name');
   t.equal(problem.status, row.status);
   t.match(problem.detail, row.detail, 'the detail says what is wrong');
+  if (row.hint !== undefined) t.match(problem.hint, row.hint, 'the hint says what to do');
   if (row.peer !== undefined) t.equal(problem.peer, row.peer, 'it says which side found it');
   t.same(await snapshot(rig), before, 'nothing has changed');
   if (armed !== undefined) await rig.destination.api.abort();

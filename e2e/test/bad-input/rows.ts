@@ -20,12 +20,13 @@ export interface Row {
   readonly status: number;
   readonly problem: keyof typeof problems;
   readonly detail: RegExp;
+  readonly hint?: RegExp;
   /** The side that found it, where that is not the one that was asked. */
   readonly peer?: 'destination';
 }
 
 type Body = (rig: Rig, fixtures: Fixtures, token: string) => unknown;
-type Refusal = Pick<Row, 'status' | 'problem' | 'detail' | 'peer'>;
+type Refusal = Pick<Row, 'status' | 'problem' | 'detail' | 'hint' | 'peer'>;
 type Change<Key extends string> = Readonly<Record<Key, unknown>>;
 
 const body400 = (detail: RegExp): Refusal => ({ status: 400, problem: 'invalid-body', detail });
@@ -39,8 +40,8 @@ const OUTSIDE_QMP_ROOT: Refusal = {
 };
 
 /** POST /migrate, without an armed destination: refused before anybody is asked. */
-function migrate(name: string, change: (fixtures: Fixtures) => object, refusal: Refusal): Row {
-  const body: Body = (rig, fixtures) => ({ ...rig.migrateRequest('no-token'), ...change(fixtures) });
+function migrate(name: string, change: (fixtures: Fixtures, rig: Rig) => object, refusal: Refusal): Row {
+  const body: Body = (rig, fixtures) => ({ ...rig.migrateRequest('no-token'), ...change(fixtures, rig) });
   return { name: `POST /migrate, ${name}`, on: 'source', request: post('/migrate', body), ...refusal };
 }
 
@@ -162,6 +163,16 @@ export const rows: readonly Row[] = [
     detail: /offers versions 1, .* speaks 9999/,
     peer: 'destination',
   }),
+  migrate(
+    "the port of the destination's API",
+    (_, rig) => ({ uri: rig.destination.api.origin.replace('http://', 'tcp:') }),
+    {
+      status: 502,
+      problem: 'protocol-violation',
+      detail: /frame type 47 is not known/,
+      hint: /Is it the "uri" that POST \/incoming answered, or the port of an API/,
+    },
+  ),
   migrate('beyond this machine', () => ({ uri: 'tcp:192.0.2.1:7800' }), {
     status: 422,
     problem: 'plain-tcp-refused',
