@@ -75,12 +75,14 @@ function image(path: string): object {
   return { blocks: [{ id: BLOCK_ID, path }] };
 }
 
+function imageToMake(path: string): object {
+  return { blocks: [{ id: BLOCK_ID, path, create: true }] };
+}
+
+const MISSING: Refusal = { status: 422, problem: 'image-missing', detail: /missing\.ram/ };
+
 const images: readonly (readonly [string, (fixtures: Fixtures) => object, Refusal])[] = [
-  [
-    'a missing file',
-    ({ missing }) => image(missing),
-    { status: 422, problem: 'image-missing', detail: /missing\.ram/ },
-  ],
+  ['a missing file', ({ missing }) => image(missing), MISSING],
   [
     'a short file',
     ({ short }) => image(short),
@@ -147,6 +149,10 @@ export const rows: readonly Row[] = [
     body400(/parameters\.xbzrle-cache-size: must be at least one page/),
   ),
   ...images.map(([name, change, refusal]) => migrate(name, change, refusal)),
+  migrate('a missing file, which nothing makes here', ({ missing }) => image(missing), {
+    ...MISSING,
+    hint: /^Check the path\.$/,
+  }),
   migrate('no such process', () => ({ guest: { type: 'process', pid: 4_194_304 } }), {
     status: 422,
     problem: 'guest-unavailable',
@@ -238,6 +244,32 @@ export const rows: readonly Row[] = [
     body400(/power of two/),
   ),
   ...images.map(([name, change, refusal]) => incoming(name, change, refusal)),
+  incoming('a missing file, and what would make it', ({ missing }) => image(missing), {
+    ...MISSING,
+    hint: /"create": true/,
+  }),
+  incoming('an image to make outside the root', ({ outside }) => imageToMake(`${outside}.ram`), {
+    status: 403,
+    problem: 'image-outside-root',
+    detail: /package\.json\.ram/,
+  }),
+  incoming(
+    'an image to make where a link leads outside the root',
+    ({ linkedFolder }) => imageToMake(`${linkedFolder}/new.ram`),
+    { status: 403, problem: 'image-outside-root', detail: /new\.ram/ },
+  ),
+  ...['missing', 'half'].map((name) =>
+    incoming(
+      `an image to make in what is no directory (${name})`,
+      (fixtures) => imageToMake(`${name === 'half' ? fixtures.half : fixtures.missing}/new.ram`),
+      {
+        status: 422,
+        problem: 'image-missing',
+        detail: new RegExp(`the directory .*/${name}\\.ram of image .*/new\\.ram does not exist`),
+        hint: /Make the directory/,
+      },
+    ),
+  ),
   incoming(
     'an image to make that exists',
     ({ half }) => ({ blocks: [{ id: BLOCK_ID, path: half, create: true }] }),

@@ -8,6 +8,7 @@ import { lstatSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestBlock } from '@pageferry/guest';
 import {
+  checkPlace,
   describeUnreadable,
   findMappings,
   MemoryError,
@@ -40,7 +41,7 @@ const RELEASE_POLL_MS = 20;
 /**
  * Checks the images of an armed migration without keeping anything open. What is locked or mapped gets a moment: a guest
  * that has just left this host may come back at once.
- * @throws MemoryError, ProblemError (image-exists, image-mapped, mappings-not-visible)
+ * @throws MemoryError, ProblemError (image-missing, image-exists, image-mapped, mappings-not-visible)
  */
 export async function checkImages(
   blocks: readonly DestinationBlock[],
@@ -73,10 +74,11 @@ async function checkNow(
   const warnings: Warning[] = [];
   for (const block of blocks) {
     if (block.create) {
+      checkPlace({ path: block.path, imageRoot: policy.imageRoot });
       checkAbsent(block.path);
       continue;
     }
-    const image = openImage({ path: block.path, imageRoot: policy.imageRoot, writable: true });
+    const image = openExisting(block.path, policy);
     try {
       lockImage({ image, calls: system }).release();
       warnings.push(...(await checkUnmapped(image, policy, guestPid)));
@@ -85,6 +87,19 @@ async function checkNow(
     }
   }
   return warnings;
+}
+
+function openExisting(path: string, { imageRoot }: ImagePolicy): Image {
+  try {
+    return openImage({ path, imageRoot, writable: true });
+  } catch (error) {
+    if (!(error instanceof MemoryError) || error.fault.code !== 'missing') throw error;
+    throw new ProblemError('image-missing', error.message, {
+      peer: 'destination',
+      hint: 'Check the path; with "create": true in the block the file is made.',
+      cause: error,
+    });
+  }
 }
 
 /**

@@ -3,7 +3,7 @@ export { DigestTable } from './digest-table.ts';
 export { MemoryError, type MemoryFault } from './errors.ts';
 export type { FileCalls, MappingCalls, WatchCalls } from './file-calls.ts';
 export { identityOf, isSameFile, type FileIdentity } from './file-identity.ts';
-export { openImage, type Image, type ImageHandle, type OpenImageOptions } from './image-file.ts';
+export { checkPlace, openImage, type Image, type ImageHandle, type OpenImageOptions } from './image-file.ts';
 export { lockImage, type ImageLock } from './image-lock.ts';
 export { ImageMapping, type ComparedRun, type ImageMappingOptions } from './image-mapping.ts';
 export { ImageReader, MINIMUM_RUN_PAGES, type DataRun } from './image-reader.ts';
