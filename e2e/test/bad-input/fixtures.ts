@@ -2,7 +2,7 @@
 import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Child, programPath } from '@pageferry/scripts/harness';
 import type { Rig } from '../../src/rig.ts';
 import { listenAsNewerDestination } from '../../src/strangers.ts';
@@ -21,6 +21,8 @@ export interface Fixtures {
   readonly outside: string;
   /** A link in the image root to `outside`. */
   readonly link: string;
+  /** A link in the image root to a directory that is not in it. */
+  readonly linkedFolder: string;
   /** tcp:HOST:PORT where something listens that is not a destination. */
   readonly takenUri: string;
   /** tcp:HOST:PORT where nothing listens. */
@@ -40,6 +42,7 @@ export async function makeFixtures(rig: Rig, imageBytes: number): Promise<Fixtur
   }
   mkdirSync(path('folder'));
   symlinkSync(outside, path('link.ram'));
+  symlinkSync(dirname(outside), path('linked'));
   const mapper = await Child.start(programPath('e2e/dist/src/mapper.js'), [path('mapped.ram')]);
   await mapper.line('the word mapped', (line) => (line === 'mapped' ? true : undefined));
   const taken = await listenAnywhere();
@@ -55,6 +58,7 @@ export async function makeFixtures(rig: Rig, imageBytes: number): Promise<Fixtur
     mapped: path('mapped.ram'),
     outside,
     link: path('link.ram'),
+    linkedFolder: path('linked'),
     takenUri: taken.uri,
     deadUri: dead.uri,
     newerUri: newer.uri,

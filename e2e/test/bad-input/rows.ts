@@ -20,12 +20,13 @@ export interface Row {
   readonly status: number;
   readonly problem: keyof typeof problems;
   readonly detail: RegExp;
+  readonly hint?: RegExp;
   /** The side that found it, where that is not the one that was asked. */
   readonly peer?: 'destination';
 }
 
 type Body = (rig: Rig, fixtures: Fixtures, token: string) => unknown;
-type Refusal = Pick<Row, 'status' | 'problem' | 'detail' | 'peer'>;
+type Refusal = Pick<Row, 'status' | 'problem' | 'detail' | 'hint' | 'peer'>;
 type Change<Key extends string> = Readonly<Record<Key, unknown>>;
 
 const body400 = (detail: RegExp): Refusal => ({ status: 400, problem: 'invalid-body', detail });
@@ -39,8 +40,8 @@ const OUTSIDE_QMP_ROOT: Refusal = {
 };
 
 /** POST /migrate, without an armed destination: refused before anybody is asked. */
-function migrate(name: string, change: (fixtures: Fixtures) => object, refusal: Refusal): Row {
-  const body: Body = (rig, fixtures) => ({ ...rig.migrateRequest('no-token'), ...change(fixtures) });
+function migrate(name: string, change: (fixtures: Fixtures, rig: Rig) => object, refusal: Refusal): Row {
+  const body: Body = (rig, fixtures) => ({ ...rig.migrateRequest('no-token'), ...change(fixtures, rig) });
   return { name: `POST /migrate, ${name}`, on: 'source', request: post('/migrate', body), ...refusal };
 }
 
@@ -74,12 +75,14 @@ function image(path: string): object {
   return { blocks: [{ id: BLOCK_ID, path }] };
 }
 
+function imageToMake(path: string): object {
+  return { blocks: [{ id: BLOCK_ID, path, create: true }] };
+}
+
+const MISSING: Refusal = { status: 422, problem: 'image-missing', detail: /missing\.ram/ };
+
 const images: readonly (readonly [string, (fixtures: Fixtures) => object, Refusal])[] = [
-  [
-    'a missing file',
-    ({ missing }) => image(missing),
-    { status: 422, problem: 'image-missing', detail: /missing\.ram/ },
-  ],
+  ['a missing file', ({ missing }) => image(missing), MISSING],
   [
     'a short file',
     ({ short }) => image(short),
@@ -146,6 +149,10 @@ export const rows: readonly Row[] = [
     body400(/parameters\.xbzrle-cache-size: must be at least one page/),
   ),
   ...images.map(([name, change, refusal]) => migrate(name, change, refusal)),
+  migrate('a missing file, which nothing makes here', ({ missing }) => image(missing), {
+    ...MISSING,
+    hint: /^Check the path\.$/,
+  }),
   migrate('no such process', () => ({ guest: { type: 'process', pid: 4_194_304 } }), {
     status: 422,
     problem: 'guest-unavailable',
@@ -162,6 +169,16 @@ export const rows: readonly Row[] = [
     detail: /offers versions 1, .* speaks 9999/,
     peer: 'destination',
   }),
+  migrate(
+    "the port of the destination's API",
+    (_, rig) => ({ uri: rig.destination.api.origin.replace('http://', 'tcp:') }),
+    {
+      status: 502,
+      problem: 'protocol-violation',
+      detail: /frame type 47 is not known/,
+      hint: /Is it the "uri" that POST \/incoming answered, or the port of an API/,
+    },
+  ),
   migrate('beyond this machine', () => ({ uri: 'tcp:192.0.2.1:7800' }), {
     status: 422,
     problem: 'plain-tcp-refused',
@@ -227,6 +244,32 @@ export const rows: readonly Row[] = [
     body400(/power of two/),
   ),
   ...images.map(([name, change, refusal]) => incoming(name, change, refusal)),
+  incoming('a missing file, and what would make it', ({ missing }) => image(missing), {
+    ...MISSING,
+    hint: /"create": true/,
+  }),
+  incoming('an image to make outside the root', ({ outside }) => imageToMake(`${outside}.ram`), {
+    status: 403,
+    problem: 'image-outside-root',
+    detail: /package\.json\.ram/,
+  }),
+  incoming(
+    'an image to make where a link leads outside the root',
+    ({ linkedFolder }) => imageToMake(`${linkedFolder}/new.ram`),
+    { status: 403, problem: 'image-outside-root', detail: /new\.ram/ },
+  ),
+  ...['missing', 'half'].map((name) =>
+    incoming(
+      `an image to make in what is no directory (${name})`,
+      (fixtures) => imageToMake(`${name === 'half' ? fixtures.half : fixtures.missing}/new.ram`),
+      {
+        status: 422,
+        problem: 'image-missing',
+        detail: new RegExp(`the directory .*/${name}\\.ram of image .*/new\\.ram does not exist`),
+        hint: /Make the directory/,
+      },
+    ),
+  ),
   incoming(
     'an image to make that exists',
     ({ half }) => ({ blocks: [{ id: BLOCK_ID, path: half, create: true }] }),

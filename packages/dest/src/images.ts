@@ -7,7 +7,17 @@
 import { lstatSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestBlock } from '@pageferry/guest';
-import { findMappings, MemoryError, ImageSet, lockImage, openImage, type Image } from '@pageferry/memory';
+import {
+  checkPlace,
+  describeUnreadable,
+  findMappings,
+  MemoryError,
+  ImageSet,
+  lockImage,
+  openImage,
+  unreadableHint,
+  type Image,
+} from '@pageferry/memory';
 import {
   ProblemError,
   problemName,
@@ -31,7 +41,7 @@ const RELEASE_POLL_MS = 20;
 /**
  * Checks the images of an armed migration without keeping anything open. What is locked or mapped gets a moment: a guest
  * that has just left this host may come back at once.
- * @throws MemoryError, ProblemError (image-exists, image-mapped, mappings-not-visible)
+ * @throws MemoryError, ProblemError (image-missing, image-exists, image-mapped, mappings-not-visible)
  */
 export async function checkImages(
   blocks: readonly DestinationBlock[],
@@ -64,10 +74,11 @@ async function checkNow(
   const warnings: Warning[] = [];
   for (const block of blocks) {
     if (block.create) {
+      checkPlace({ path: block.path, imageRoot: policy.imageRoot });
       checkAbsent(block.path);
       continue;
     }
-    const image = openImage({ path: block.path, imageRoot: policy.imageRoot, writable: true });
+    const image = openExisting(block.path, policy);
     try {
       lockImage({ image, calls: system }).release();
       warnings.push(...(await checkUnmapped(image, policy, guestPid)));
@@ -76,6 +87,19 @@ async function checkNow(
     }
   }
   return warnings;
+}
+
+function openExisting(path: string, { imageRoot }: ImagePolicy): Image {
+  try {
+    return openImage({ path, imageRoot, writable: true });
+  } catch (error) {
+    if (!(error instanceof MemoryError) || error.fault.code !== 'missing') throw error;
+    throw new ProblemError('image-missing', error.message, {
+      peer: 'destination',
+      hint: 'Check the path; with "create": true in the block the file is made.',
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -163,7 +187,7 @@ async function checkUnmapped(
   policy: ImagePolicy,
   guestPid: number | undefined,
 ): Promise<Warning[]> {
-  const { mappers: all, unreadableCount } = await findMappings(image);
+  const { mappers: all, unreadable } = await findMappings(image);
   const mappers = all.filter(({ pid }) => pid !== guestPid);
   if (mappers.length > 0) {
     const pids = mappers.map(({ pid }) => pid).join(', ');
@@ -172,12 +196,12 @@ async function checkUnmapped(
       hint: 'End that process, or receive into another file.',
     });
   }
-  if (unreadableCount === 0) return [];
-  const detail = `the mappings of ${unreadableCount} processes cannot be read: one of them may map ${image.path}`;
+  if (unreadable.length === 0) return [];
+  const detail = describeUnreadable(unreadable, image.path);
   if (policy.isStrict) {
     throw new ProblemError('mappings-not-visible', detail, {
       peer: 'destination',
-      hint: 'Run the daemon as a user that may read /proc/PID/maps, or without --strict-mappings.',
+      hint: unreadableHint(),
     });
   }
   return [{ name: 'mappings-not-visible', detail }];

@@ -10,6 +10,11 @@ export const PAUSED_MEMORY_MAX_BYTES = 256 * 1024 * 1024;
 
 const MIB = 1024 * 1024;
 
+/** Plain -m gives a QEMU memory of its own. */
+const NO_SHARED_FILE =
+  'no memory of the guest is on a shared file: start QEMU with ' +
+  '-object memory-backend-file,id=pc.ram,size=…,mem-path=…,share=on -machine memory-backend=pc.ram';
+
 /** States of query-migrate in which nothing is under way. */
 const SETTLED = new Set([undefined, 'none', 'completed', 'failed', 'cancelled']);
 
@@ -112,7 +117,7 @@ async function memoryReasons(
           `${Math.ceil(pausedBytes / MIB)} MiB of the guest's memory are not on shared files and would move in the pause, ` +
             `${PAUSED_MEMORY_MAX_BYTES / MIB} MiB at most may: use memory-backend-file with share=on and a file's path`,
         ];
-  const none = shared.length === 0 ? ['no memory of the guest is on a shared file'] : [];
+  const none = shared.length === 0 ? [NO_SHARED_FILE] : [];
   const differences = requested === null ? [] : await requestReasons(shared, requested);
   return [...blocked, ...tooMuch, ...none, ...differences];
 }

@@ -112,6 +112,14 @@ void t.test('a relative path is relative to where QEMU works', async (t) => {
   t.match((await guest.preflight(null))[0], /ram, cannot be found: E/);
 });
 
+void t.test('a QEMU with plain -m is told how to have its memory on a file', async (t) => {
+  t.plan(1);
+  const { qemu, guest } = await setUp(t);
+  qemu.giveMemory({ 'ram-node0': { type: 'memory-backend-ram', share: false, size: SIZE } });
+  const advice = /on a shared file: .*memory-backend-file,.*share=on -machine memory-backend=pc\.ram$/;
+  t.match(await guest.preflight(null), [advice]);
+});
+
 void t.test('what is not on shared files is summed', async (t) => {
   t.plan(2);
   const { qemu, guest } = await setUp(t);

@@ -77,8 +77,10 @@ function memoryProblem({ fault }: MemoryError): Named {
     case 'missing':
       return {
         name: 'image-missing',
-        hint: 'Check the path; the destination can make the file with "create": true.',
+        hint: 'Check the path.',
       };
+    case 'no-directory':
+      return { name: 'image-missing', hint: 'Make the directory; only the file itself is made.' };
     case 'replaced':
       return {
         name: 'image-missing',

@@ -5,6 +5,8 @@
 /** What went wrong, with its facts. Sizes in bytes, pages as indexes in the block unless said otherwise. */
 export type MemoryFault =
   | { readonly code: 'missing'; readonly path: string }
+  /** An image that is to be made, and where it goes there is no directory. */
+  | { readonly code: 'no-directory'; readonly path: string; readonly directory: string }
   | { readonly code: 'not-a-file'; readonly path: string }
   | { readonly code: 'outside-root'; readonly path: string; readonly imageRoot: string }
   | {
@@ -72,6 +74,8 @@ function describe(fault: MemoryFault): string {
   switch (fault.code) {
     case 'missing':
       return `image ${fault.path} does not exist`;
+    case 'no-directory':
+      return `the directory ${fault.directory} of image ${fault.path} does not exist`;
     case 'not-a-file':
       return `image ${fault.path} is not a regular file`;
     case 'outside-root':

@@ -3,7 +3,7 @@
 // name. A missing image is made only when asked (O_EXCL and no link followed, so nothing is ever made elsewhere);
 // an existing one is never resized, emptied or deleted.
 
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, realpathSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { sizeProblem } from './block.ts';
 import { errnoOf, ioError, MemoryError } from './errors.ts';
@@ -36,7 +36,7 @@ export interface OpenImageOptions {
 
 /**
  * Opens an image.
- * Throws MemoryError: missing, not-a-file, outside-root, invalid-size, wrong-size, io.
+ * Throws MemoryError: missing, no-directory, not-a-file, outside-root, invalid-size, wrong-size, io.
  */
 export function openImage(options: OpenImageOptions): Image {
   const { imageRoot, expectedSizeBytes } = options;
@@ -56,20 +56,33 @@ export function openImage(options: OpenImageOptions): Image {
   }
 }
 
+/**
+ * Checks where an image would be made that does not exist yet: below the root, in a directory that exists.
+ * Throws MemoryError: outside-root, no-directory, io.
+ */
+export function checkPlace({ path, imageRoot }: Pick<OpenImageOptions, 'path' | 'imageRoot'>): void {
+  const resolved = resolveNew(path);
+  if (imageRoot !== undefined) checkBelow(resolved, imageRoot);
+}
+
 /** The path with every link resolved, or undefined if nothing is there. */
 function resolve(path: string): string | undefined {
   try {
     return realpathSync.native(path);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
+    // ENOTDIR: on the way there is a file where a directory would have to be.
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
     throw ioError('resolve', path, error);
   }
 }
 
 /** The same for a file that does not exist: its directory must. */
-function resolveNew(path: string): string | undefined {
+function resolveNew(path: string): string {
   const directory = resolve(dirname(path));
-  return directory === undefined ? undefined : join(directory, basename(path));
+  if (directory === undefined || statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new MemoryError({ code: 'no-directory', path, directory: dirname(path) });
+  return join(directory, basename(path));
 }
 
 function checkBelow(path: string, imageRoot: string): void {

@@ -1,6 +1,6 @@
 // Which processes map an image, from /proc/PID/maps: the destination refuses an image that another process maps,
 // the source checks that the named process maps it shared.
-// Invariant: a process that may map the image is reported or counted as unreadable, never passed over. Nothing here stops
+// Invariant: a process that may map the image is reported, or named as unreadable, never passed over. Nothing here stops
 // a process from mapping the image a moment later.
 
 import { readFileSync } from 'node:fs';
@@ -21,22 +21,22 @@ export interface Mapper {
 /** All that map an image. */
 export interface Mappings {
   readonly mappers: readonly Mapper[];
-  /** Number of processes whose mappings we may not see. */
-  readonly unreadableCount: number;
+  /** Processes whose mappings we may not see. */
+  readonly unreadable: readonly number[];
 }
 
 /** Looks through every process. Throws MemoryError `io` if /proc itself cannot be read. */
 export async function findMappings(file: MappedFile, { proc = '/proc' } = {}): Promise<Mappings> {
   const mappers: Mapper[] = [];
-  let unreadableCount = 0;
+  const unreadable: number[] = [];
   for await (const { pid, maps } of readAllMaps(proc)) {
-    if (maps === 'unreadable') unreadableCount += 1;
+    if (maps === 'unreadable') unreadable.push(pid);
     const use = typeof maps === 'string' ? undefined : useOf(mappingsOf(maps.text, file));
     const startTime = use === undefined ? undefined : processStartTime(pid, { proc });
     // Without a start time the process ended meanwhile, and its mappings with it.
     if (use !== undefined && startTime !== undefined) mappers.push({ pid, startTime, ...use });
   }
-  return { mappers, unreadableCount };
+  return { mappers, unreadable };
 }
 
 /**

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, statSync, symlinkSync, truncateSync, writeFileSy
 import { join } from 'node:path';
 import t from 'tap';
 import { isSameFile } from '../src/file-identity.ts';
-import { openImage, type OpenImageOptions } from '../src/image-file.ts';
+import { checkPlace, openImage, type OpenImageOptions } from '../src/image-file.ts';
 import type { MemoryFault } from '../src/errors.ts';
 import { makeFolder } from './image-folder.ts';
 
@@ -75,10 +75,11 @@ void t.test('images that are refused, with the reason', (t) => {
   ])[] = [
     ['missing', 'none.ram'],
     ['missing', 'none.ram', { create: true }],
-    ['missing', 'none/none.ram', { create: true, expectedSizeBytes: 4096 }],
+    ['no-directory', 'none/none.ram', { create: true, expectedSizeBytes: 4096 }],
     ['missing', 'dangling.ram'],
     ['io', 'dangling.ram', { create: true, expectedSizeBytes: 4096 }],
-    ['io', 'guest.ram/below', { create: true, expectedSizeBytes: 4096 }],
+    ['missing', 'guest.ram/below'],
+    ['no-directory', 'guest.ram/below', { create: true, expectedSizeBytes: 4096 }],
     ['not-a-file', '.', { imageRoot: folder }],
     ['not-a-file', '.', { imageRoot: folder, writable: true }],
     ['not-a-file', 'fifo'],
@@ -119,4 +120,21 @@ void t.test('the root / holds everything', (t) => {
   });
   t.equal(image.sizeBytes, 4096);
   image.close();
+});
+
+void t.test('the place of an image to be made is checked without making it', (t) => {
+  t.plan(5);
+  const imageRoot = makeFolder(t);
+  const outside = makeFolder(t);
+  symlinkSync(outside, join(imageRoot, 'linked'));
+  const check = (name: string) => (): void => checkPlace({ path: join(imageRoot, name), imageRoot });
+  t.doesNotThrow(check('new.ram'));
+  t.notOk(existsSync(join(imageRoot, 'new.ram')));
+  t.throws(check('linked/new.ram'), { name: 'MemoryError', fault: { code: 'outside-root' } });
+  t.throws(check('../new.ram'), { name: 'MemoryError', fault: { code: 'outside-root' } });
+  const directory = join(imageRoot, 'none');
+  t.throws(check('none/new.ram'), {
+    message: `the directory ${directory} of image ${directory}/new.ram does not exist`,
+    fault: { code: 'no-directory', directory },
+  });
 });

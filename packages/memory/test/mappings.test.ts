@@ -69,11 +69,11 @@ void t.test('what counts as a mapping of the image', async (t) => {
     const proc = makeFolder(t);
     makeProcess(proc, '12', lines);
     const mappers = use === undefined ? [] : [{ pid: 12, startTime: 7712, ...use }];
-    t.same(await findMappings(file, { proc }), { mappers, unreadableCount: 0 }, label);
+    t.same(await findMappings(file, { proc }), { mappers, unreadable: [] }, label);
   }
 });
 
-void t.test('processes that cannot be seen are counted, those that ended are not', async (t) => {
+void t.test('processes that cannot be seen are named, those that ended are not', async (t) => {
   t.plan(2);
   const proc = makeFolder(t);
   makeProcess(proc, '1', ['7f7c57a00000-7f7c97a00000 rw-s 00000000 00:1a 4711 /a']);
@@ -83,7 +83,7 @@ void t.test('processes that cannot be seen are counted, those that ended are not
   const file = { device: '00:1a', inode: '4711', path: '/b' };
   t.same(await findMappings(file, { proc }), {
     mappers: [{ pid: 1, startTime: 771, isShared: true, isWritable: true }],
-    unreadableCount: 1,
+    unreadable: [2],
   });
   await t.rejects(findMappings(file, { proc: join(proc, 'none') }), {
     name: 'MemoryError',

@@ -250,6 +250,7 @@ export type TrackerStatus = z.output<typeof trackerStatus>;
 export const warningName = z.enum([
   'mappings-not-visible',
   'other-writers',
+  'guest-without-image',
   'scan-exceeds-downtime-limit',
   'soft-dirty-unavailable',
   'guest',

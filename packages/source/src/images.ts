@@ -4,7 +4,16 @@
  * Nothing is changed here. What is open stays the same file whatever happens to its name, because the engine
  * is given these descriptors.
  */
-import { findMappings, ImageSet, type Image } from '@pageferry/memory';
+import type { Guest } from '@pageferry/guest';
+import {
+  describeUnreadable,
+  findMappings,
+  ImageSet,
+  unreadableHint,
+  usesFile,
+  type Image,
+  type Mapper,
+} from '@pageferry/memory';
 import { ProblemError, type SourceBlock, type Warning } from '@pageferry/protocol';
 import { system } from '@pageferry/transport';
 
@@ -20,21 +29,31 @@ export interface SourceImages {
   readonly warnings: readonly Warning[];
 }
 
+/** Who writes into the images, as far as is known. */
+export interface ImageGuest {
+  readonly type: Guest['type'];
+  /** The process that must map them shared, if there is one. */
+  readonly pid?: number | undefined;
+  /** Without a guest: the operator pauses whoever writes, in pre-switchover. */
+  readonly isOperators: boolean;
+}
+
 /**
- * Opens and locks every block's image. `guestPid`: the process that must map them shared, if there is one.
+ * Opens and locks every block's image. `proc`: where procfs is.
  * @throws MemoryError, ProblemError (mappings-not-visible, guest-unavailable)
  */
 export async function openSourceImages(
   requested: readonly SourceBlock[],
-  guestPid: number | undefined,
+  guest: ImageGuest,
   policy: ImagePolicy,
+  { proc = '/proc' } = {},
 ): Promise<SourceImages> {
   const images = new ImageSet(system);
   const warnings: Warning[] = [];
   try {
     for (const { id, path } of requested) {
       const image = images.open(id, { path, imageRoot: policy.imageRoot, writable: false });
-      warnings.push(...(await checkMappings(image, guestPid, policy)));
+      warnings.push(...(await checkMappings(image, guest, policy, proc)));
     }
     return { images, warnings };
   } catch (error) {
@@ -45,47 +64,55 @@ export async function openSourceImages(
 
 async function checkMappings(
   image: Image,
-  guestPid: number | undefined,
+  guest: ImageGuest,
   policy: ImagePolicy,
+  proc: string,
 ): Promise<Warning[]> {
-  const { mappers, unreadableCount } = await findMappings(image);
-  const isVisible = unreadableCount === 0;
-  if (!isVisible && policy.isStrict) {
-    throw new ProblemError(
-      'mappings-not-visible',
-      `the mappings of ${unreadableCount} processes cannot be read`,
-      {
-        hint: 'Run the daemon as a user that may read /proc/PID/maps, or without --strict-mappings.',
-      },
-    );
-  }
-  const warnings: Warning[] = isVisible
-    ? []
-    : [
-        {
-          name: 'mappings-not-visible',
-          detail: `the mappings of ${unreadableCount} processes cannot be read`,
-        },
-      ];
-  const isPrivate = mappers.some(({ pid, isShared }) => pid === guestPid && !isShared);
+  const { mappers, unreadable } = await findMappings(image, { proc });
+  const isPrivate = mappers.some(({ pid, isShared }) => pid === guest.pid && !isShared);
   if (isPrivate) {
     throw new ProblemError(
       'guest-unavailable',
-      `process ${guestPid} maps ${image.path} privately: its writes never reach the file`,
+      `process ${guest.pid} maps ${image.path} privately: its writes never reach the file`,
       {
         hint: 'Start the guest with a shared mapping (memory-backend-file,share=on).',
       },
     );
   }
+  return [
+    ...unseen(image.path, unreadable, policy),
+    ...otherWriters(image.path, mappers, guest),
+    ...(await guestWithoutImage(image, guest, proc)),
+  ];
+}
+
+/** @throws ProblemError mappings-not-visible */
+function unseen(path: string, unreadable: readonly number[], { isStrict }: ImagePolicy): Warning[] {
+  if (unreadable.length === 0) return [];
+  const detail = describeUnreadable(unreadable, path);
+  if (isStrict) throw new ProblemError('mappings-not-visible', detail, { hint: unreadableHint() });
+  return [{ name: 'mappings-not-visible', detail }];
+}
+
+/** Whoever else maps the image writable goes on after the pause, and what it writes then is not moved. */
+function otherWriters(path: string, mappers: readonly Mapper[], guest: ImageGuest): Warning[] {
   const others = mappers.filter(
-    ({ pid, isWritable, isShared }) => pid !== guestPid && isWritable && isShared,
+    ({ pid, isWritable, isShared }) => pid !== guest.pid && isWritable && isShared,
   );
-  if (guestPid !== undefined && others.length > 0) {
-    const pids = others.map(({ pid }) => pid).join(', ');
-    warnings.push({
-      name: 'other-writers',
-      detail: `${image.path} is also mapped writable by ${pids}: pausing the guest does not stop them`,
-    });
-  }
-  return warnings;
+  if (others.length === 0 || guest.isOperators) return [];
+  const pids = others.map(({ pid }) => pid).join(', ');
+  const detail =
+    guest.type === 'none'
+      ? `${path} is mapped writable by ${pids}, and with a guest of type none nobody pauses them: ` +
+        'what they write meanwhile may be missing at the destination'
+      : `${path} is also mapped writable by ${pids}: pausing the guest does not stop them`;
+  return [{ name: 'other-writers', detail }];
+}
+
+/** Another process would be paused in the guest's place, and what the guest writes after that is not moved. */
+async function guestWithoutImage(image: Image, { type, pid }: ImageGuest, proc: string): Promise<Warning[]> {
+  // A QEMU says itself which files it maps.
+  if (type !== 'process' || pid === undefined || (await usesFile(pid, image, { proc })) !== false) return [];
+  const detail = `process ${pid} neither maps ${image.path} nor has it open: is it the guest?`;
+  return [{ name: 'guest-without-image', detail }];
 }

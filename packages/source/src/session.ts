@@ -10,6 +10,7 @@ import {
   encodeSourceMessage,
   ProblemError,
   problemName,
+  ProtocolError,
   helloProof,
   SUPPORTED_VERSIONS,
   checkChosenVersion,
@@ -166,7 +167,7 @@ async function open(
         },
         lost: (error) => {
           if (hasWelcome) handler.lost(error);
-          else fail(isConnected ? error : unreachable(address, error));
+          else fail(isConnected ? notAnAnswer(error) : unreachable(address, error));
         },
       },
       (frames) =>
@@ -186,6 +187,15 @@ async function open(
 function unreachable({ host, port }: TcpAddress, error: Error): TransportError {
   const errno = /\b(E[A-Z]+)\b/.exec(error.message)?.[1] ?? error.message;
   return new TransportError({ code: 'CONNECT_FAILED', host, port, errno }, { cause: error });
+}
+
+/** What came is no frame of ours: most likely the address is of something else. A destination of another version is one. */
+function notAnAnswer(error: Error): Error {
+  if (!(error instanceof ProtocolError) || error.fault.code === 'no-common-version') return error;
+  return new ProblemError('protocol-violation', error.message, {
+    hint: 'Nothing there speaks this protocol. Is it the "uri" that POST /incoming answered, or the port of an API?',
+    cause: error,
+  });
 }
 
 function unexpectedWelcome(): ProblemError {

@@ -67,7 +67,8 @@ export async function setUp(
     const { blocks, guestFacts } = await inspect(guest, body);
     const isOperatorsGuest = guest.type === 'none' && body.capabilities['pause-before-switchover'];
     const isGuestStopped = guest.type === 'none' ? !isOperatorsGuest : (await guest.runState()) === 'paused';
-    const { images, warnings } = await openSourceImages(blocks, pidOf(guest), policy);
+    const imageGuest = { type: guest.type, pid: pidOf(guest), isOperators: isOperatorsGuest };
+    const { images, warnings } = await openSourceImages(blocks, imageGuest, policy);
     const times = linkTimes(settings.parameters);
     return { id, body, settings, address, times, guest, guestFacts, isGuestStopped, images, warnings };
   } catch (error) {
