@@ -1,11 +1,15 @@
-/** What a restarted destination daemon does about a QEMU that it had opened: a process that answers at its monitor. */
+/**
+ * The destination daemon without a source: what a restarted one does about a QEMU that it had opened (a process that
+ * answers at its monitor), and whose abort it takes while it is armed.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ProcessIdentity } from '@pageferry/guest';
 import { Journal, type DestinationRecord } from '@pageferry/handover';
+import { incomingBody, problemType } from '@pageferry/protocol';
 import { namedProcess } from '@pageferry/transport';
 import pino from 'pino';
 import t, { type Test } from 'tap';
@@ -69,8 +73,18 @@ function identityOf({ pid }: ChildProcess): ProcessIdentity {
 }
 
 async function recover(folder: string, journal: Journal<DestinationRecord>): Promise<void> {
-  const daemon = new DestinationDaemon({
-    logger: pino({ level: 'silent' }),
+  const daemon = daemonIn(folder, journal);
+  await daemon.recover();
+  await daemon.shutDown();
+}
+
+function daemonIn(
+  folder: string,
+  journal: Journal<DestinationRecord>,
+  logger = pino({ level: 'silent' }),
+): DestinationDaemon {
+  return new DestinationDaemon({
+    logger,
     journal,
     stateDirectory: folder,
     policy: { imageRoot: folder, isStrict: false },
@@ -78,8 +92,6 @@ async function recover(folder: string, journal: Journal<DestinationRecord>): Pro
     allowsPlainTcp: false,
     guestCommands: {},
   });
-  await daemon.recover();
-  await daemon.shutDown();
 }
 
 void t.test('a command whose guest never answered is ended', async (t) => {
@@ -131,4 +143,23 @@ void t.test('a QEMU that holds a guest is left alone', async (t) => {
     t.equal(qemu.exitCode, null, status);
     t.notOk(isKept, 'it is the journal’s');
   }
+});
+
+void t.test('an armed migration, which has no id yet, is not aborted by the id of another', async (t) => {
+  const folder = t.testdir();
+  const path = join(folder, 'ram');
+  writeFileSync(path, '');
+  truncateSync(path, 2 ** 21);
+  const journal = Journal.destination({ path: join(folder, 'destination.journal'), tryLock: () => true });
+  const daemon = daemonIn(folder, journal);
+  t.teardown(() => daemon.shutDown());
+  await daemon.arm(incomingBody.parse({ listen: 'tcp:127.0.0.1:0', blocks: [{ id: 'ram', path }] }));
+  const other = '01010101-0101-4101-8101-010101010101';
+  await t.rejects(daemon.abort(other), {
+    message: /no migration-id/,
+    problem: { type: problemType('migration-unknown'), status: 404 },
+  });
+  t.equal(daemon.status().pageferry.phase, 'armed');
+  t.same(await daemon.abort(undefined), {});
+  t.equal(daemon.status().pageferry.phase, 'cancelled');
 });
