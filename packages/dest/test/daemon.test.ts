@@ -163,3 +163,42 @@ void t.test('an armed migration, which has no id yet, is not aborted by the id o
   t.same(await daemon.abort(undefined), {});
   t.equal(daemon.status().pageferry.phase, 'cancelled');
 });
+
+/** A daemon that begins with this in its journal; the guest is of type none. Its log is in `lines`. */
+async function recovered(
+  t: Test,
+  handover: DestinationRecord,
+): Promise<{ readonly daemon: DestinationDaemon; readonly lines: readonly string[] }> {
+  const folder = t.testdir();
+  const journal = Journal.destination({ path: join(folder, 'destination.journal'), tryLock: () => true });
+  journal.useSession({
+    sessionId: '01'.repeat(16),
+    sessionKey: '02'.repeat(16),
+    address: 'tcp:127.0.0.1:0',
+    blocks: [{ id: 'ram', path: join(folder, 'ram') }],
+    guest: { type: 'none' },
+    engine: null,
+  });
+  await journal.write(handover, { sync: false });
+  const lines: string[] = [];
+  const daemon = daemonIn(folder, journal, pino({ level: 'warn' }, { write: (line) => lines.push(line) }));
+  t.teardown(() => daemon.shutDown());
+  await daemon.recover();
+  return { daemon, lines };
+}
+
+void t.test('after a restart all memory is here once the guest was prepared', async (t) => {
+  const table: readonly (readonly [record: DestinationRecord, phase: string, coverage: number])[] = [
+    [{ phase: 'prepared', epoch: 1, runState: 'running', guest: OLD_GUEST }, 'awaiting-source', 1],
+    [{ phase: 'running', epoch: 1, runState: 'running', guest: OLD_GUEST }, 'completed', 1],
+    [{ phase: 'aborted', epoch: 1, reason: 'cut' }, 'failed', 0],
+  ];
+  for (const [record, phase, coverage] of table) {
+    await t.test(record.phase, async (t) => {
+      const { daemon } = await recovered(t, record);
+      const { pageferry } = daemon.status();
+      t.match(pageferry, { phase, coverage });
+      t.equal(pageferry.image === 'complete', coverage === 1);
+    });
+  }
+});
