@@ -256,8 +256,10 @@ export class IncomingSession {
    */
   async takeOver(): Promise<void> {
     checkTakeover(this.state, this.isConnected);
-    this.#logger.warn('taken over by the operator: the source is said to be gone for good');
+    const { phase } = this.state;
     checkTakenOver(await this.#ownership.deliver({ type: 'operator-takeover' }));
+    if (phase !== 'starting' && phase !== 'running')
+      this.#logger.warn('taken over by the operator: the source is said to be gone for good');
   }
 
   /** The ceiling of the source's cache. */

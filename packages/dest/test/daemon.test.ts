@@ -202,3 +202,23 @@ void t.test('after a restart all memory is here once the guest was prepared', as
     });
   }
 });
+
+void t.test(
+  'a takeover is logged once: said again, or of a guest that runs, it takes nothing over',
+  async (t) => {
+    const { daemon, lines } = await recovered(t, {
+      phase: 'prepared',
+      epoch: 1,
+      runState: 'running',
+      guest: OLD_GUEST,
+    });
+    const id = daemon.status().pageferry['migration-id'] ?? '';
+    const takeovers = (): number =>
+      lines.filter((line) => line.includes('taken over by the operator')).length;
+    await daemon.takeOver(id);
+    t.equal(daemon.status().pageferry.phase, 'completed');
+    t.equal(takeovers(), 1);
+    t.same(await daemon.takeOver(id), { 'migration-id': id });
+    t.equal(takeovers(), 1);
+  },
+);
