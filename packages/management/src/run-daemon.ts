@@ -15,6 +15,7 @@ import { loadConfig } from './config.ts';
 import { ManagementError } from './errors.ts';
 import type { App } from './implement.ts';
 import { listenApi } from './listen.ts';
+import { checkRoots } from './root-directories.ts';
 import { onceSignals } from './shutdown.ts';
 
 /** What a daemon gives to be run. */
@@ -53,9 +54,12 @@ export async function runDaemon<Shape extends z.ZodRawShape & Common>(
       readFile: (path) => readFileSync(path, 'utf8'),
     });
     if (config.kind === 'print') process.stdout.write(config.text);
-    // The table has the common rows, whose types a generic shape hides.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-    else await run(program, config.values as Parameters<typeof program.start>[0]);
+    else {
+      checkRoots(config);
+      // The table has the common rows, whose types a generic shape hides.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      await run(program, config.values as Parameters<typeof program.start>[0]);
+    }
   } catch (error) {
     const isConfiguration = error instanceof ManagementError && error.fault.code === 'configuration';
     process.stderr.write(`${program.program}: ${error instanceof Error ? error.message : String(error)}\n`);
