@@ -12,8 +12,10 @@ void t.test('wrong options', (t) => {
   const state = join(folder, 'state');
   const none = join(folder, 'none');
   const table: readonly (readonly [option: string, value: string, said: RegExp])[] = [
+    ['--api', '7801', /^pageferry-source: --api: 7801: must be unix:PATH or tcp:HOST:PORT/],
     ['--image-root', none, /^pageferry-source: --image-root: \/.*\/none does not exist\n$/],
     ['--qmp-root', none, /^pageferry-source: --qmp-root: \/.*\/none does not exist\n$/],
+    ['--api-token-file', none, /\/none cannot be read: ENOENT: no such file or directory/],
   ];
   t.plan(2 * table.length + 1);
   for (const [option, value, said] of table) {
