@@ -128,6 +128,8 @@ function guestStatus(incoming: Incoming): GuestStatus {
   const type = guestTypeOf(identity?.['type'] ?? incoming.armed?.body.guest.type);
   const pid = identity?.['pid'];
   const common = { type, ...(typeof pid === 'number' ? { pid } : {}) } as const;
+  // Memory alone has moved: nobody is started.
+  if (type === 'none') return { ...common, state: 'absent' };
   switch (state?.phase) {
     case 'prepared':
     case 'starting':

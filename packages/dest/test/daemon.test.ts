@@ -187,21 +187,24 @@ async function recovered(
   return { daemon, lines };
 }
 
-void t.test('after a restart all memory is here once the guest was prepared', async (t) => {
-  const table: readonly (readonly [record: DestinationRecord, phase: string, coverage: number])[] = [
-    [{ phase: 'prepared', epoch: 1, runState: 'running', guest: OLD_GUEST }, 'awaiting-source', 1],
-    [{ phase: 'running', epoch: 1, runState: 'running', guest: OLD_GUEST }, 'completed', 1],
-    [{ phase: 'aborted', epoch: 1, reason: 'cut' }, 'failed', 0],
-  ];
-  for (const [record, phase, coverage] of table) {
-    await t.test(record.phase, async (t) => {
-      const { daemon } = await recovered(t, record);
-      const { pageferry } = daemon.status();
-      t.match(pageferry, { phase, coverage });
-      t.equal(pageferry.image === 'complete', coverage === 1);
-    });
-  }
-});
+void t.test(
+  'after a restart all memory is here once the guest was prepared; of type none, nobody runs',
+  async (t) => {
+    const table: readonly (readonly [record: DestinationRecord, phase: string, coverage: number])[] = [
+      [{ phase: 'prepared', epoch: 1, runState: 'running', guest: OLD_GUEST }, 'awaiting-source', 1],
+      [{ phase: 'running', epoch: 1, runState: 'running', guest: OLD_GUEST }, 'completed', 1],
+      [{ phase: 'aborted', epoch: 1, reason: 'cut' }, 'failed', 0],
+    ];
+    for (const [record, phase, coverage] of table) {
+      await t.test(record.phase, async (t) => {
+        const { daemon } = await recovered(t, record);
+        const { pageferry } = daemon.status();
+        t.match(pageferry, { phase, coverage, guest: { type: 'none', state: 'absent' } });
+        t.equal(pageferry.image === 'complete', coverage === 1);
+      });
+    }
+  },
+);
 
 void t.test(
   'a takeover is logged once: said again, or of a guest that runs, it takes nothing over',
