@@ -4,7 +4,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import t, { type Test } from 'tap';
-import { problemType, type ProblemDetails, type ProblemName } from '@pageferry/protocol';
+import {
+  phase as statusPhase,
+  problemType,
+  type ProblemDetails,
+  type ProblemName,
+} from '@pageferry/protocol';
 import { eventually, processState, untilGone } from '@pageferry/scripts/harness';
 import { loseDestination, loseSource } from '../src/lost-host.ts';
 import { reachBulk, reachMessage } from '../src/reach.ts';
@@ -137,7 +142,10 @@ void t.test('what cannot be taken over', async (t) => {
   const id = await migrationId(rig);
   await isRefused(t, rig, 'source', unknown, 'migration-unknown');
   await isRefused(t, rig, 'destination', unknown, 'migration-unknown');
-  await isRefused(t, rig, 'source', id, 'nothing-to-take-over', { hint: /POST \/cancel/ });
+  await isRefused(t, rig, 'source', id, 'nothing-to-take-over', {
+    hint: /POST \/cancel/,
+    phase: /^bulk$/,
+  });
   await isRefused(t, rig, 'destination', id, 'nothing-to-take-over', { hint: /POST \/abort/ });
   await rig.source.api.cancel();
   await rig.source.api.untilOver();
@@ -180,6 +188,8 @@ async function isRefused(
 ): Promise<void> {
   const problem = await rig[side].api.refusal('POST', '/takeover', { 'migration-id': id });
   t.match(problem, { type: problemType(name), peer: side, ...also }, `${side}: ${name}`);
+  const { phase } = problem;
+  t.ok(phase === undefined || statusPhase.safeParse(phase).success, `a phase of the status: ${phase}`);
 }
 
 async function migrationId(rig: Rig): Promise<string> {

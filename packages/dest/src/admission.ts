@@ -24,7 +24,7 @@ import {
   type TcpAddress,
 } from '@pageferry/protocol';
 import { endProcess, type EngineProcess } from '@pageferry/transport';
-import { checkGuest, checkToken } from './hello-check.ts';
+import { checkGuest, checkToken, type TokenUse } from './hello-check.ts';
 import { journaledSession, type Armed, type IncomingContext } from './incoming-context.ts';
 import type { IncomingAttempt } from './incoming-attempt.ts';
 import { IncomingSession, type SessionFacts } from './incoming-session.ts';
@@ -100,11 +100,8 @@ export class Admission {
   async #start(link: DestinationLink, hello: HelloStart, version: number): Promise<void> {
     const { token, cacheCeilingBytes } = this.#options;
     const armed = this.#armed();
-    checkToken(hello, token);
+    checkToken(hello, token, this.#tokenUse);
     checkGuest(hello, armed.body);
-    if (this.session !== undefined || this.#isAccepting) {
-      throw new ProblemError('migration-running', 'The token was used already', { peer: 'destination' });
-    }
     await this.#accepting(link, hello.epoch, async () => {
       const { sessionId, isResumable } = hello;
       const facts = { sessionId, sessionKey: randomBytes(16), isResumable };
@@ -273,6 +270,11 @@ export class Admission {
         if (this.session?.receiving === receiving) void this.session.fail(error);
       },
     });
+  }
+
+  get #tokenUse(): TokenUse {
+    if (this.session?.isOver === true) return 'ended';
+    return this.session !== undefined || this.#isAccepting ? 'in-use' : 'unused';
   }
 
   #armed(): Armed {

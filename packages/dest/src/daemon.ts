@@ -166,12 +166,7 @@ export class DestinationDaemon {
     const incoming = this.#incoming;
     if (incoming === undefined || (incoming.isOver && !incoming.isInterrupted))
       throw new ProblemError('not-armed', 'No incoming migration is armed');
-    if (incoming.id !== undefined && id !== incoming.id) {
-      throw new ProblemError(
-        'migration-unknown',
-        `The incoming migration is ${incoming.id}: name it to abort it`,
-      );
-    }
+    if (id !== incoming.id) throw unknownToAbort(incoming.id);
     await incoming.abort();
     return incoming.id === undefined ? {} : { 'migration-id': incoming.id };
   }
@@ -302,4 +297,16 @@ export class DestinationDaemon {
       ...(id === undefined ? {} : { 'migration-id': id }),
     });
   }
+}
+
+/** `id`: of the incoming migration, which another one was named for, or none. */
+function unknownToAbort(id: string | undefined): ProblemError {
+  if (id !== undefined) {
+    return new ProblemError('migration-unknown', `The incoming migration is ${id}: name it to abort it`);
+  }
+  return new ProblemError(
+    'migration-unknown',
+    'No source has come to the incoming migration yet, so it has no migration-id',
+    { hint: 'POST /abort without a migration-id disarms it.' },
+  );
 }

@@ -10,15 +10,29 @@ import {
   type IncomingBody,
 } from '@pageferry/protocol';
 
-/** @throws ProblemError token-refused */
-export function checkToken(hello: HelloStart, token: string): void {
+/** What became of the one-time token: nobody has come with it, its migration goes on, or has ended. */
+export type TokenUse = 'unused' | 'in-use' | 'ended';
+
+const tokenHints: Readonly<Record<TokenUse, string>> = {
+  unused: 'The token is in the answer of the POST /incoming that armed it, which is still in effect.',
+  'in-use': 'The destination takes no other migration until this one has ended.',
+  ended: 'Arm the destination again: POST /incoming.',
+};
+
+/** @throws ProblemError token-refused, migration-running, not-armed */
+export function checkToken(hello: HelloStart, token: string, use: TokenUse): void {
   // Digests are compared, so that neither length nor the first wrong byte shows in the time taken.
   if (!timingSafeEqual(digest(hello.token), digest(token))) {
     throw new ProblemError('token-refused', 'The token is not the one that POST /incoming gave', {
       peer: 'destination',
-      hint: 'The token is in the answer of the POST /incoming that armed it, which is still in effect.',
+      hint: tokenHints[use],
     });
   }
+  if (use === 'unused') return;
+  throw new ProblemError(use === 'ended' ? 'not-armed' : 'migration-running', 'The token was used already', {
+    peer: 'destination',
+    hint: tokenHints[use],
+  });
 }
 
 /** Whether the source's guest is the one that is armed for. @throws ProblemError hello-rejected */

@@ -125,6 +125,12 @@ export class IncomingSession {
     return this.state.phase === 'aborted' && this.facts.isResumable && !this.#isFinal;
   }
 
+  /** Nothing of it goes on, nor comes back: the guest runs here, or was given up here. */
+  get isOver(): boolean {
+    const { phase } = this.state;
+    return phase === 'running' || phase === 'refused' || (phase === 'aborted' && !this.isInterrupted);
+  }
+
   /** The operator gave it up: a source that comes back is not taken. */
   get isGivenUp(): boolean {
     return this.#isGivenUp;
@@ -250,8 +256,10 @@ export class IncomingSession {
    */
   async takeOver(): Promise<void> {
     checkTakeover(this.state, this.isConnected);
-    this.#logger.warn('taken over by the operator: the source is said to be gone for good');
+    const { phase } = this.state;
     checkTakenOver(await this.#ownership.deliver({ type: 'operator-takeover' }));
+    if (phase !== 'starting' && phase !== 'running')
+      this.#logger.warn('taken over by the operator: the source is said to be gone for good');
   }
 
   /** The ceiling of the source's cache. */

@@ -22,6 +22,7 @@ export function destinationStatus(incoming: Incoming, nowMs: number): MigrationS
   const totalMs = (incoming.endedMs ?? nowMs) - startedMs;
   const engine = receiving?.engine.pid;
   const note = incoming.session?.note;
+  const image = imageState(incoming);
   const deviceState = incoming.session?.deviceStateStatus;
   const warnings: Warning[] = [
     ...(armed?.warnings ?? []),
@@ -38,7 +39,7 @@ export function destinationStatus(incoming: Incoming, nowMs: number): MigrationS
       ...(id === undefined ? {} : { 'migration-id': id }),
       phase,
       round: receiving?.round ?? 0,
-      coverage: incoming.session?.coverage ?? 0,
+      coverage: image === 'complete' ? 1 : (incoming.session?.coverage ?? 0),
       phases: [],
       rounds: [...(receiving?.history.rounds ?? [])],
       roots: receiving?.roots ?? [],
@@ -47,7 +48,7 @@ export function destinationStatus(incoming: Incoming, nowMs: number): MigrationS
       ...(receiving?.counters === undefined ? {} : { verification: verification(receiving.counters) }),
       guest: guestStatus(incoming),
       ...(deviceState === undefined ? {} : { 'device-state': deviceState }),
-      image: imageState(incoming),
+      image,
       ...(engine === undefined ? {} : { engine: { pid: engine, 'rss-anon': receiving?.rssAnonBytes ?? 0 } }),
       warnings,
       ...(problem === undefined ? {} : { problem }),
@@ -127,6 +128,8 @@ function guestStatus(incoming: Incoming): GuestStatus {
   const type = guestTypeOf(identity?.['type'] ?? incoming.armed?.body.guest.type);
   const pid = identity?.['pid'];
   const common = { type, ...(typeof pid === 'number' ? { pid } : {}) } as const;
+  // Memory alone has moved: nobody is started.
+  if (type === 'none') return { ...common, state: 'absent' };
   switch (state?.phase) {
     case 'prepared':
     case 'starting':

@@ -22,7 +22,6 @@ export function checkTakeover(state: DestinationState, isConnected: boolean): vo
   if (phase === 'destroying' || phase === 'aborted' || phase === 'refused') {
     throw new ProblemError('nothing-to-take-over', `The guest was ended here: ${state.reason}`, {
       peer: 'destination',
-      phase,
     });
   }
   if (phase !== 'prepared' || !isConnected) return;
@@ -48,7 +47,7 @@ export function checkTakenOver(state: DestinationState): void {
     case 'destroying':
     case 'refused':
     case 'aborted':
-      throw new ProblemError('guest-failed', state.reason, { peer: 'destination', phase });
+      throw new ProblemError('guest-failed', state.reason, { peer: 'destination' });
     case 'receiving':
     case 'preparing':
       throw new ProblemError('nothing-to-take-over', `The migration is ${phase}`, {

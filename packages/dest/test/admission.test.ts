@@ -5,7 +5,13 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { IncomingGuest, IncomingGuestIdentity, ProcessIdentity } from '@pageferry/guest';
 import { Journal } from '@pageferry/handover';
-import { helloProof, incomingBody, incomingParameters, type DestinationMessage } from '@pageferry/protocol';
+import {
+  helloProof,
+  incomingBody,
+  incomingParameters,
+  problemType,
+  type DestinationMessage,
+} from '@pageferry/protocol';
 import type { HelloResume, HelloStart } from '@pageferry/protocol';
 import { ControlLink, EngineProcess, FrameSocket } from '@pageferry/transport';
 import pino from 'pino';
@@ -257,3 +263,31 @@ void t.test('a migration that is given up while its guest starts gets no session
   );
   t.equal(context.opened.find(), undefined, 'nor is it taken for one that is left');
 });
+
+void t.test(
+  'a token that was used is refused: its migration goes on, or nothing is armed any more',
+  async (t) => {
+    t.plan(4);
+    const { admission, link, sent } = await setUp(t);
+    await admission.hello(link, helloStart(), 1, 1);
+    const { session } = admission;
+    if (session === undefined) throw new Error(JSON.stringify(sent));
+    await admission.hello(await linkTo(t, sent), helloStart(), 1, 1);
+    t.match(sent.at(-1), { type: 'reject', problem: { type: problemType('migration-running') } });
+    await session.fail(new Error('cut'));
+    t.equal(session.isInterrupted, true);
+    await admission.hello(await linkTo(t, sent), helloStart(), 1, 1);
+    t.match(
+      sent.at(-1),
+      { type: 'reject', problem: { type: problemType('migration-running') } },
+      'its source comes back',
+    );
+    await session.abort();
+    await session.letGo();
+    await admission.hello(await linkTo(t, sent), helloStart(), 1, 1);
+    t.match(sent.at(-1), {
+      type: 'reject',
+      problem: { type: problemType('not-armed'), hint: /POST \/incoming/ },
+    });
+  },
+);

@@ -1,11 +1,15 @@
-/** What a restarted destination daemon does about a QEMU that it had opened: a process that answers at its monitor. */
+/**
+ * The destination daemon without a source: what a restarted one does about a QEMU that it had opened (a process that
+ * answers at its monitor), and whose abort it takes while it is armed.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ProcessIdentity } from '@pageferry/guest';
 import { Journal, type DestinationRecord } from '@pageferry/handover';
+import { incomingBody, problemType } from '@pageferry/protocol';
 import { namedProcess } from '@pageferry/transport';
 import pino from 'pino';
 import t, { type Test } from 'tap';
@@ -69,8 +73,18 @@ function identityOf({ pid }: ChildProcess): ProcessIdentity {
 }
 
 async function recover(folder: string, journal: Journal<DestinationRecord>): Promise<void> {
-  const daemon = new DestinationDaemon({
-    logger: pino({ level: 'silent' }),
+  const daemon = daemonIn(folder, journal);
+  await daemon.recover();
+  await daemon.shutDown();
+}
+
+function daemonIn(
+  folder: string,
+  journal: Journal<DestinationRecord>,
+  logger = pino({ level: 'silent' }),
+): DestinationDaemon {
+  return new DestinationDaemon({
+    logger,
     journal,
     stateDirectory: folder,
     policy: { imageRoot: folder, isStrict: false },
@@ -78,8 +92,6 @@ async function recover(folder: string, journal: Journal<DestinationRecord>): Pro
     allowsPlainTcp: false,
     guestCommands: {},
   });
-  await daemon.recover();
-  await daemon.shutDown();
 }
 
 void t.test('a command whose guest never answered is ended', async (t) => {
@@ -132,3 +144,84 @@ void t.test('a QEMU that holds a guest is left alone', async (t) => {
     t.notOk(isKept, 'it is the journal’s');
   }
 });
+
+void t.test('an armed migration, which has no id yet, is not aborted by the id of another', async (t) => {
+  const folder = t.testdir();
+  const path = join(folder, 'ram');
+  writeFileSync(path, '');
+  truncateSync(path, 2 ** 21);
+  const journal = Journal.destination({ path: join(folder, 'destination.journal'), tryLock: () => true });
+  const daemon = daemonIn(folder, journal);
+  t.teardown(() => daemon.shutDown());
+  await daemon.arm(incomingBody.parse({ listen: 'tcp:127.0.0.1:0', blocks: [{ id: 'ram', path }] }));
+  const other = '01010101-0101-4101-8101-010101010101';
+  await t.rejects(daemon.abort(other), {
+    message: /no migration-id/,
+    problem: { type: problemType('migration-unknown'), status: 404 },
+  });
+  t.equal(daemon.status().pageferry.phase, 'armed');
+  t.same(await daemon.abort(undefined), {});
+  t.equal(daemon.status().pageferry.phase, 'cancelled');
+});
+
+/** A daemon that begins with this in its journal; the guest is of type none. Its log is in `lines`. */
+async function recovered(
+  t: Test,
+  handover: DestinationRecord,
+): Promise<{ readonly daemon: DestinationDaemon; readonly lines: readonly string[] }> {
+  const folder = t.testdir();
+  const journal = Journal.destination({ path: join(folder, 'destination.journal'), tryLock: () => true });
+  journal.useSession({
+    sessionId: '01'.repeat(16),
+    sessionKey: '02'.repeat(16),
+    address: 'tcp:127.0.0.1:0',
+    blocks: [{ id: 'ram', path: join(folder, 'ram') }],
+    guest: { type: 'none' },
+    engine: null,
+  });
+  await journal.write(handover, { sync: false });
+  const lines: string[] = [];
+  const daemon = daemonIn(folder, journal, pino({ level: 'warn' }, { write: (line) => lines.push(line) }));
+  t.teardown(() => daemon.shutDown());
+  await daemon.recover();
+  return { daemon, lines };
+}
+
+void t.test(
+  'after a restart all memory is here once the guest was prepared; of type none, nobody runs',
+  async (t) => {
+    const table: readonly (readonly [record: DestinationRecord, phase: string, coverage: number])[] = [
+      [{ phase: 'prepared', epoch: 1, runState: 'running', guest: OLD_GUEST }, 'awaiting-source', 1],
+      [{ phase: 'running', epoch: 1, runState: 'running', guest: OLD_GUEST }, 'completed', 1],
+      [{ phase: 'aborted', epoch: 1, reason: 'cut' }, 'failed', 0],
+    ];
+    for (const [record, phase, coverage] of table) {
+      await t.test(record.phase, async (t) => {
+        const { daemon } = await recovered(t, record);
+        const { pageferry } = daemon.status();
+        t.match(pageferry, { phase, coverage, guest: { type: 'none', state: 'absent' } });
+        t.equal(pageferry.image === 'complete', coverage === 1);
+      });
+    }
+  },
+);
+
+void t.test(
+  'a takeover is logged once: said again, or of a guest that runs, it takes nothing over',
+  async (t) => {
+    const { daemon, lines } = await recovered(t, {
+      phase: 'prepared',
+      epoch: 1,
+      runState: 'running',
+      guest: OLD_GUEST,
+    });
+    const id = daemon.status().pageferry['migration-id'] ?? '';
+    const takeovers = (): number =>
+      lines.filter((line) => line.includes('taken over by the operator')).length;
+    await daemon.takeOver(id);
+    t.equal(daemon.status().pageferry.phase, 'completed');
+    t.equal(takeovers(), 1);
+    t.same(await daemon.takeOver(id), { 'migration-id': id });
+    t.equal(takeovers(), 1);
+  },
+);

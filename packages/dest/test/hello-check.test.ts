@@ -1,6 +1,12 @@
 import t from 'tap';
-import { offerFacts, ProblemError, problemType, type HelloStart } from '@pageferry/protocol';
-import { checkFacts } from '../src/hello-check.ts';
+import {
+  offerFacts,
+  ProblemError,
+  problemType,
+  type HelloStart,
+  type ProblemName,
+} from '@pageferry/protocol';
+import { checkFacts, checkToken, type TokenUse } from '../src/hello-check.ts';
 
 const FACTS = ['machine pc-i440fx-7.2', 'memory pc.ram 1073741824'];
 
@@ -50,5 +56,23 @@ void t.test('another machine, or one that says nothing of itself, is refused wit
       t.equal(error.problem.type, problemType('hello-rejected'));
       t.match(error.problem.detail, detail);
     }
+  }
+});
+
+void t.test('what is said of a token, right and wrong, before its use, in it and after', (t) => {
+  const rows: readonly [use: TokenUse, token: string, name: ProblemName, retryable: boolean, hint: RegExp][] =
+    [
+      ['unused', 'y', 'token-refused', false, /still in effect/],
+      ['in-use', 'x', 'migration-running', true, /until this one has ended/],
+      ['in-use', 'y', 'token-refused', false, /until this one has ended/],
+      ['ended', 'x', 'not-armed', false, /Arm the destination again: POST \/incoming\./],
+      ['ended', 'y', 'token-refused', false, /Arm the destination again: POST \/incoming\./],
+    ];
+  t.plan(1 + rows.length);
+  t.doesNotThrow(() => checkToken(hello([]), 'x', 'unused'));
+  for (const [use, token, name, retryable, hint] of rows) {
+    const detail = token === 'x' ? /was used already/ : /not the one/;
+    const expected = { message: detail, problem: { type: problemType(name), retryable, hint } };
+    t.throws(() => checkToken(hello([]), token, use), expected, `${use}, ${token}`);
   }
 });

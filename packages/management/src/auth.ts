@@ -24,7 +24,7 @@ export function readTokenFile(path: string): string {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof ManagementError) throw error;
-    throw refuse('cannot be read', error);
+    throw refuse(`cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
   }
   const token = text.trim();
   if (token.length < TOKEN_MIN_CHARACTERS) {

@@ -4,15 +4,26 @@
  */
 import type { Side } from '@pageferry/protocol';
 import { z } from 'zod';
+import { parseApiAddress } from './api-address.ts';
+import { ManagementError } from './errors.ts';
 import { option } from './options.ts';
 
 const API_PORTS = { source: 7801, destination: 7802 } as const;
 const absolutePath = z.string().regex(/^\//, { error: 'must be an absolute path' });
+const trueOrFalse = z.boolean({ error: 'must be true or false' });
+const apiAddress = z.string().superRefine((text, context) => {
+  try {
+    parseApiAddress(text);
+  } catch (error) {
+    if (!(error instanceof ManagementError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+  }
+});
 
 /** What both daemons need. */
 export function commonOptions(side: Side) {
   return {
-    api: option(z.string().default(`tcp:127.0.0.1:${API_PORTS[side]}`), {
+    api: option(apiAddress.default(`tcp:127.0.0.1:${API_PORTS[side]}`), {
       form: 'text',
       unit: 'unix:PATH or tcp:HOST:PORT',
       description: 'Where the management API listens',
@@ -37,12 +48,12 @@ export function commonOptions(side: Side) {
       unit: 'path',
       description: 'Directory that the monitor (QMP socket) of every QEMU guest must be in, links resolved',
     }),
-    'strict-mappings': option(z.boolean().default(false), {
+    'strict-mappings': option(trueOrFalse.default(false), {
       form: 'flag',
       unit: 'flag',
       description: 'Refuse where /proc does not show who maps an image, instead of warning',
     }),
-    'allow-plain-tcp': option(z.boolean().default(false), {
+    'allow-plain-tcp': option(trueOrFalse.default(false), {
       form: 'flag',
       unit: 'flag',
       description: 'Let pages travel beyond loopback over TCP, which is not encrypted',

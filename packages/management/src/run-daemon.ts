@@ -12,9 +12,10 @@ import type { AppOptions } from './app.ts';
 import { readTokenFile } from './auth.ts';
 import type { commonOptions } from './common-options.ts';
 import { loadConfig } from './config.ts';
-import { ManagementError } from './errors.ts';
+import { ManagementError, type ManagementFault } from './errors.ts';
 import type { App } from './implement.ts';
 import { listenApi } from './listen.ts';
+import { checkRoots } from './root-directories.ts';
 import { onceSignals } from './shutdown.ts';
 
 /** What a daemon gives to be run. */
@@ -41,6 +42,13 @@ export interface DaemonProgram<Shape extends z.ZodRawShape & Common> {
   ) => Promise<RunningDaemon>;
 }
 
+/** What an option's value is to blame for. */
+const wrongOptions: ReadonlySet<ManagementFault['code']> = new Set([
+  'configuration',
+  'token-file',
+  'address',
+]);
+
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon<Shape extends z.ZodRawShape & Common>(
   program: DaemonProgram<Shape>,
@@ -53,11 +61,14 @@ export async function runDaemon<Shape extends z.ZodRawShape & Common>(
       readFile: (path) => readFileSync(path, 'utf8'),
     });
     if (config.kind === 'print') process.stdout.write(config.text);
-    // The table has the common rows, whose types a generic shape hides.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-    else await run(program, config.values as Parameters<typeof program.start>[0]);
+    else {
+      checkRoots(config);
+      // The table has the common rows, whose types a generic shape hides.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      await run(program, config.values as Parameters<typeof program.start>[0]);
+    }
   } catch (error) {
-    const isConfiguration = error instanceof ManagementError && error.fault.code === 'configuration';
+    const isConfiguration = error instanceof ManagementError && wrongOptions.has(error.fault.code);
     process.stderr.write(`${program.program}: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(isConfiguration ? 2 : 1);
   }

@@ -45,5 +45,7 @@ await t.test('files', async (t) => {
     if (typeof expected === 'string') t.equal(readTokenFile(path), expected);
     else t.throws(() => readTokenFile(path), { message: expected, fault: { code: 'token-file', path } });
   }
-  t.throws(() => readTokenFile(join(directory, 'none')), { message: /cannot be read/ });
+  t.throws(() => readTokenFile(join(directory, 'none')), {
+    message: /cannot be read: ENOENT: no such file or directory/,
+  });
 });

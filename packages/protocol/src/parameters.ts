@@ -247,7 +247,10 @@ export const liveParameters = z
     'max-bandwidth': parameterShape['max-bandwidth'].unwrap().optional(),
     'downtime-limit': parameterShape['downtime-limit'].unwrap().optional(),
   })
-  .refine((given) => Object.keys(given).length > 0, { error: 'must name at least one parameter' });
+  .refine((given) => Object.keys(given).length > 0, {
+    error: 'must name at least one parameter',
+    when: isSoundSoFar,
+  });
 export type LiveParameters = z.output<typeof liveParameters>;
 
 /** All defaults, a new object each time. */

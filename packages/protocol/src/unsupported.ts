@@ -1,9 +1,12 @@
 /**
- * What the design has and this version has not yet: such fields and values are refused by name, never ignored.
- * Invariant: the schemas know nothing of this table; it only improves what is said about a body that they refuse, so
+ * What the design has and this version has not yet, and what stands in the wrong place: such fields and values are
+ * refused by name, never ignored.
+ * Invariant: the schemas know nothing of these tables; they only improve what is said about a body that is refused, so
  * a forgotten row gives a poorer message and never lets a field through.
  */
 import type { z } from 'zod';
+import { migrateBody, migrationCapabilities, parametersBody } from './api.ts';
+import { parameterShape } from './parameters.ts';
 import { type BodyError, ProblemError } from './problem.ts';
 
 /** Field name → what to say. The names mean the same thing wherever they stand. */
@@ -40,7 +43,7 @@ const unsupportedValues: readonly UnsupportedValue[] = [
 export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
   const result = schema.safeParse(body);
   if (result.success) return result.data;
-  const found = result.error.issues.flatMap((issue) => explainIssue(issue, body));
+  const found = result.error.issues.flatMap((issue) => explainIssue(issue, schema, body));
   const errors = found.map(({ path, message }) => ({ path, message }));
   const name = found.every((each) => each.isUnsupported) ? 'unsupported-field' : 'invalid-body';
   throw new ProblemError(name, errors.map(inOneLine).join('; '), { errors });
@@ -48,9 +51,9 @@ export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknow
 
 type Explained = BodyError & { readonly isUnsupported: boolean };
 
-function explainIssue(issue: z.core.$ZodIssue, body: unknown): readonly Explained[] {
+function explainIssue(issue: z.core.$ZodIssue, schema: z.ZodType, body: unknown): readonly Explained[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => explainUnknownField([...issue.path, key]));
+    return issue.keys.map((key) => explainUnknownField([...issue.path, key], schema));
   }
   const field = String(issue.path.at(-1) ?? '');
   const value = valueAt(body, issue.path);
@@ -60,14 +63,30 @@ function explainIssue(issue: z.core.$ZodIssue, body: unknown): readonly Explaine
   return [{ path, message: value === undefined ? missing(issue) : issue.message, isUnsupported: false }];
 }
 
-function explainUnknownField(path: readonly PropertyKey[]): Explained {
+function explainUnknownField(path: readonly PropertyKey[], schema: z.ZodType): Explained {
   const field = String(path.at(-1));
   const known = Object.hasOwn(unsupportedFields, field) ? unsupportedFields[field] : undefined;
   return {
     path: path.map(String).join('.'),
-    message: known ?? 'there is no such field',
+    message: known ?? misplaced(path, schema) ?? 'there is no such field',
     isUnsupported: known !== undefined,
   };
+}
+
+/** What to say about a field that there is, in another place than `path` of this schema's body. */
+function misplaced(path: readonly PropertyKey[], schema: z.ZodType): string | undefined {
+  const [first, second] = path;
+  if (schema === parametersBody && path.length === 1) return notLive(String(first));
+  const isParameter = schema === migrateBody && first === 'parameters' && path.length === 2;
+  return isParameter && Object.hasOwn(migrationCapabilities.shape, String(second))
+    ? 'is a capability: give it in "capabilities"'
+    : undefined;
+}
+
+function notLive(name: string): string | undefined {
+  if (!Object.hasOwn(parameterShape, name)) return undefined;
+  const where = name === 'xbzrle-cache-size' ? 'PUT /cache-size changes it' : 'it is given in POST /migrate';
+  return `cannot be changed while a migration runs; ${where}`;
 }
 
 function missing(issue: z.core.$ZodIssue): string {

@@ -10,6 +10,7 @@ import {
   incomingBody,
   migrateBody,
   parametersAnswer,
+  parametersBody,
   parseBody,
   problemName,
   ProblemError,
@@ -125,6 +126,13 @@ const wrongMigrate: readonly Wrong[] = [
     'invalid-body',
     ['parameters.reconnect-limit'],
   ],
+  ...['xbzrle', 'pause-before-switchover'].map((name): Wrong => [
+    `${name} as a parameter`,
+    { ...MIGRATE, parameters: { [name]: true } },
+    'invalid-body',
+    [`parameters.${name}`],
+    /^parameters\.[a-z-]+: is a capability: give it in "capabilities"$/,
+  ]),
   ['TLS', { ...MIGRATE, tls: {} }, 'unsupported-field', ['tls'], /not available yet/],
   ['one unknown, one not yet', { ...MIGRATE, tls: {}, speed: 1 }, 'invalid-body', ['tls', 'speed']],
   [
@@ -163,13 +171,33 @@ const wrongIncoming: readonly Wrong[] = [
   ['blocks left out', { ...INCOMING, blocks: undefined }, 'invalid-body', ['blocks'], /is required/],
 ];
 
+const wrongParameters: readonly Wrong[] = [
+  [
+    'a parameter that is not live',
+    { 'multifd-channels': 2 },
+    'invalid-body',
+    ['multifd-channels'],
+    /^multifd-channels: cannot be changed while a migration runs; it is given in POST \/migrate$/,
+  ],
+  [
+    'the size of the cache',
+    { 'xbzrle-cache-size': 4096, 'max-bandwidth': 1 },
+    'invalid-body',
+    ['xbzrle-cache-size'],
+    /^xbzrle-cache-size: cannot be changed while a migration runs; PUT \/cache-size changes it$/,
+  ],
+  ['no parameter', { speed: 1 }, 'invalid-body', ['speed'], /^speed: there is no such field$/],
+  ['nothing', {}, 'invalid-body', [''], /^must name at least one parameter$/],
+];
+
 const UUID = { 'migration-id': '01020304-0506-4708-890a-0b0c0d0e0f10' };
 const ID = { 'migration-id': 'not-a-uuid' };
 
 await t.test('wrong bodies', async (t) => {
-  t.plan(wrongMigrate.length + wrongIncoming.length + 6);
+  t.plan(wrongMigrate.length + wrongIncoming.length + wrongParameters.length + 6);
   for (const wrong of wrongMigrate) check(migrateBody, wrong);
   for (const wrong of wrongIncoming) check(incomingBody, wrong);
+  for (const wrong of wrongParameters) check(parametersBody, wrong);
   check(cacheSizeBody, ['cache size', { 'cache-size': 3 }, 'invalid-body', ['cache-size']]);
   check(cacheSizeBody, ['no cache size', {}, 'invalid-body', ['cache-size'], /is required/]);
   check(currentMigrationBody, ['cancel what', ID, 'invalid-body', ['migration-id']]);

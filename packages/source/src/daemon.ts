@@ -191,8 +191,8 @@ export class SourceDaemon {
     if (id !== known) {
       throw new ProblemError('migration-unknown', `The last migration is ${known}, not ${id}`);
     }
-    if (migration !== undefined) await takeOver(migration.ownership);
-    else if (this.#recovered !== undefined) await takeOver(this.#recovered);
+    if (migration !== undefined) await takeOver(migration.ownership, migration.record.phase);
+    else if (this.#recovered !== undefined) await takeOver(this.#recovered, undefined);
     else checkSettled(newest);
     return { 'migration-id': id };
   }

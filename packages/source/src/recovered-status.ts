@@ -20,10 +20,14 @@ export function recoveredStatus(
       ...idleStatus('source').pageferry,
       'migration-id': uuidOf(entry.session.sessionId),
       phase,
+      coverage: allMoved.has(phase) ? 1 : 0,
       ...(problem === undefined ? {} : { problem }),
     },
   };
 }
+
+/** In these the destination has said that it has all of the memory; of the others the journal does not know. */
+const allMoved: ReadonlySet<Phase> = new Set(['committed', 'reconnecting', 'completed']);
 
 function phaseOf(state: SourceRecord | SourceState, ownership: Ownership | undefined): Phase {
   switch (state.phase) {

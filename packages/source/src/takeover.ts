@@ -1,17 +1,18 @@
 /**
  * POST /takeover at the source: the operator's word that the destination is gone for good and runs no guest. Whether it
- * changes anything is the transitions' to say; here is why it did not.
+ * changes anything is the transitions' to say; here is why it did not. A refusal's phase is one of the status.
  */
 import type { Entry, SourceRecord, SourceState } from '@pageferry/handover';
-import { ProblemError } from '@pageferry/protocol';
+import { ProblemError, type Phase } from '@pageferry/protocol';
 import type { Ownership } from './ownership.ts';
 
 /**
- * Resolves when the guest is the source's again, or was already. `ownership`: undefined before there is one.
+ * Resolves when the guest is the source's again, or was already. `ownership`: undefined before there is one; `status`:
+ * the status's phase, undefined after a restart.
  * @throws ProblemError nothing-to-take-over, past-point-of-no-return, peer-connected, journal-failed
  */
-export async function takeOver(ownership: Ownership | undefined): Promise<void> {
-  if (ownership === undefined) throw tooEarly('setup');
+export async function takeOver(ownership: Ownership | undefined, status: Phase | undefined): Promise<void> {
+  if (ownership === undefined) throw tooEarly(status);
   if (ownership.state.phase === 'committed' && ownership.isConnected) {
     throw new ProblemError('peer-connected', 'The destination is connected and is asked for the outcome', {
       peer: 'source',
@@ -27,7 +28,7 @@ export async function takeOver(ownership: Ownership | undefined): Promise<void> 
       phase: 'committed',
     });
   }
-  requireOwned(state);
+  requireOwned(state, status);
 }
 
 /** After a restart that left nothing to do: the guest is the source's, or was given away. @throws as takeOver */
@@ -35,18 +36,18 @@ export function checkSettled(newest: Entry<SourceRecord> | null): void {
   if (newest?.handover.phase === 'completed') throw completed();
 }
 
-function requireOwned({ phase }: SourceState): void {
+function requireOwned({ phase }: SourceState, status: Phase | undefined): void {
   if (phase === 'resuming' || phase === 'rolled-back') return;
-  throw phase === 'completed' ? completed() : tooEarly(phase);
+  throw phase === 'completed' ? completed() : tooEarly(status);
 }
 
-function tooEarly(phase: string): ProblemError {
+function tooEarly(phase: Phase | undefined): ProblemError {
   return new ProblemError(
     'nothing-to-take-over',
     'The migration is not committed: the guest is the source’s',
     {
       peer: 'source',
-      phase,
+      ...(phase === undefined ? {} : { phase }),
       hint: 'POST /cancel ends the migration; the guest goes on here.',
     },
   );

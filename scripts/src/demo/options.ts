@@ -1,4 +1,5 @@
 // Command line of the demo.
+import { parameterRows, parameterShape } from '@pageferry/protocol';
 import { parseArgs } from 'node:util';
 import { parseBytes, parseNumber, parseShare, parseSize } from '../workload/options.ts';
 
@@ -41,10 +42,25 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions | null {
   return {
     sizeBytes: parseSize('size', values.size),
     zeroShare: parseShare('zero-share', values['zero-share']),
-    streamCount: parseNumber('streams', values.streams),
+    streamCount: withinRange('streams', 'multifd-channels', parseNumber('streams', values.streams)),
     maxBandwidth: parseBytes('max-bandwidth', values['max-bandwidth']),
-    downtimeLimitMs: parseNumber('downtime-limit', values['downtime-limit']),
+    downtimeLimitMs: withinRange(
+      'downtime-limit',
+      'downtime-limit',
+      parseNumber('downtime-limit', values['downtime-limit']),
+    ),
     ratePerSecond: parseNumber('rate', values.rate),
     isBroken: values.break,
   };
+}
+
+/** What a migration would refuse is refused before anything is made. */
+function withinRange(
+  option: string,
+  parameter: 'multifd-channels' | 'downtime-limit',
+  value: number,
+): number {
+  if (parameterShape[parameter].safeParse(value).success) return value;
+  const range = parameterRows().find(({ name }) => name === parameter)?.range;
+  throw new Error(`--${option} is ${range}, not ${value}`);
 }
