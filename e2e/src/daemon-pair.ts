@@ -25,7 +25,7 @@ const ENGINE_PROGRAM = '/dist/src/engine/main.js';
 export interface DaemonPairOptions {
   /** With a small file system, where this user may mount one. */
   readonly isMounting?: boolean;
-  /** With netem on the loopback device, where this machine has it. */
+  /** With netem on the loopback device. */
   readonly isDisturbing?: boolean;
 }
 

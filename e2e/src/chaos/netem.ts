@@ -10,17 +10,16 @@ const DISTURBANCE = ['delay', '15ms', '10ms', 'loss', '3%', 'duplicate', '1%', '
 export class Netem {
   #isOn = false;
 
-  /** Undefined where this machine has none. */
-  static find(): Netem | undefined {
-    const netem = new Netem();
-    const isThere = tc('add', ['delay', '0ms']);
-    if (isThere) tc('del', []);
-    return isThere ? netem : undefined;
+  /** @throws Error where this machine has none */
+  static find(): Netem {
+    tc('add', ['delay', '0ms']);
+    tc('del', []);
+    return new Netem();
   }
 
   start(): void {
-    this.#isOn = tc('add', DISTURBANCE);
-    if (!this.#isOn) throw new Error('tc could not be told to disturb the loopback device');
+    tc('add', DISTURBANCE);
+    this.#isOn = true;
   }
 
   /** Idempotent. */
@@ -30,7 +29,10 @@ export class Netem {
   }
 }
 
-function tc(verb: 'add' | 'del', netem: readonly string[]): boolean {
+function tc(verb: 'add' | 'del', netem: readonly string[]): void {
   const words = ['qdisc', verb, 'dev', DEVICE, 'root', 'netem', ...netem];
-  return spawnSync('tc', words, { stdio: 'ignore' }).status === 0;
+  const { status, stderr, error } = spawnSync('tc', words, { encoding: 'utf8' });
+  if (status === 0) return;
+  const reason = error?.message ?? stderr.trim();
+  throw new Error(`netem takes root, tc (iproute2) and sch_netem: tc ${words.join(' ')}: ${reason}`);
 }

@@ -68,7 +68,8 @@ export async function runNested({ script, args, memoryMib, limitMs, onLine }: Ne
 
 function guestFiles(): readonly GuestFile[] {
   const files = new Map<string, GuestFile>();
-  for (const file of [...runtimeFiles(), ...programFiles('/usr/sbin/tc', '/sbin/tc')])
+  // In the place of busybox's own, which knows no netem.
+  for (const file of [...runtimeFiles(), ...programFiles('/usr/sbin/tc', '/bin/tc')])
     files.set(file.path, file);
   return [...files.values()];
 }
