@@ -24,7 +24,7 @@ export function checkTakeover(state: DestinationState, isConnected: boolean): vo
       peer: 'destination',
     });
   }
-  if (phase !== 'prepared' || !isConnected) return;
+  if ((phase !== 'preparing' && phase !== 'prepared') || !isConnected) return;
   throw new ProblemError('peer-connected', 'The source is connected: it decides about the guest', {
     peer: 'destination',
     phase,

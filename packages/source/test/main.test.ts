@@ -22,7 +22,7 @@ void t.test('wrong options', (t) => {
     const { status, stderr } = spawnSync(
       process.execPath,
       [MAIN, '--state-dir', state, '--image-root', folder, option, value],
-      { encoding: 'utf8' },
+      { encoding: 'utf8', timeout: 20_000, killSignal: 'SIGKILL' },
     );
     t.equal(status, 2, option);
     t.match(stderr, said, option);
