@@ -8,13 +8,22 @@ export function isCounted({ writtenLast, finalPages, problems }: ChaosResult): b
 }
 
 /** One line: what a run was and what came of it. */
-export function describeRun({ plan, outcome, hasStruck, stuckIn, problems, ms }: ChaosResult): string {
+export function describeRun({
+  plan,
+  outcome,
+  hasStruck,
+  refusal,
+  stuckIn,
+  problems,
+  ms,
+}: ChaosResult): string {
   const { seed, fault, moment, second } = plan;
   const what = [fault, ...(second === undefined ? [] : [`then ${second.fault}`])].join(', ');
   const where = moment === undefined ? '' : ` in ${moment.phase}${hasStruck ? '' : ' (did not come to it)'}`;
   const stuck = stuckIn === undefined ? '' : ` (${stuckIn})`;
   const end = problems.length > 0 ? 'FAILED' : `${outcome}${stuck}`;
-  return `seed ${seed}: ${what}${where}: ${end}, ${(ms / 1000).toFixed(1)} s\n`;
+  const why = refusal === undefined ? '' : ` (${refusal})`;
+  return `seed ${seed}: ${what}${where}: ${end}, ${(ms / 1000).toFixed(1)} s${why}\n`;
 }
 
 /** Faults × phases: how often each fault struck in each phase, what the attempt came to, and what failed. */

@@ -31,6 +31,8 @@ export interface ChaosResult {
   readonly outcome: Outcome | undefined;
   readonly hasStruck: boolean;
   readonly hasStruckAgain: boolean;
+  /** Why POST /migrate was refused, in its words. */
+  readonly refusal: string | undefined;
   /** Phases of both sides when they had to be ended by hand. */
   readonly stuckIn: string | undefined;
   /** Operations in the last second before the pause, and pages in the final round: without either it proves little. */
@@ -71,6 +73,7 @@ class ChaosRun {
   #attempt: Attempt | undefined;
   #rest: Rest | undefined;
   #outcome: Outcome | undefined;
+  #refusal: string | undefined;
   #status: MigrationStatus | undefined;
   #writtenLast = 0;
   #hasRetried = false;
@@ -101,6 +104,7 @@ class ChaosRun {
       outcome: this.#outcome,
       hasStruck: this.#attempt?.hasStruck ?? false,
       hasStruckAgain: this.#attempt?.hasStruckAgain ?? false,
+      refusal: this.#refusal,
       stuckIn: this.#rest?.stuckIn,
       writtenLast: this.#writtenLast,
       finalPages: final?.final === true ? final.normal + final.duplicate + final['xbzrle-pages'] : 0,
@@ -127,13 +131,13 @@ class ChaosRun {
     const earlierId = (await pair.source.api.status()).pageferry['migration-id'];
     const request = await this.#parties.arm(guest.pid, plan.oldFile === 'absent', plan.moment === undefined);
     this.#attempt = new Attempt(this.#parties, request);
-    const refusal = await this.#attempt.carryOut();
+    this.#refusal = (await this.#attempt.carryOut())?.message;
     const rest = await untilAtRest(pair);
     this.#rest = rest;
     proxy.calm();
     const isMoved = isCompleted(rest.source, earlierId);
     const isResumed = proxy.resumeCount > resumesBefore;
-    this.#outcome = outcomeOf(rest, isMoved, isResumed, refusal !== undefined);
+    this.#outcome = outcomeOf(rest, isMoved, isResumed, this.#refusal !== undefined);
     if (isMoved !== isCompleted(rest.destination, earlierId))
       return [`the source is ${rest.source.status}, the destination is ${rest.destination.status}`];
     if (isMoved) {
