@@ -43,3 +43,14 @@ export interface WatchCalls {
    */
   watchFile(path: string): number;
 }
+
+/** Read leases of fcntl(2), on a descriptor that is open for reading only. Failures throw a system error. */
+export interface LeaseCalls {
+  /**
+   * F_SETLEASE F_RDLCK: EAGAIN if anybody has the file open for writing. No signal comes when it is broken, or only one
+   * that is ignored.
+   */
+  takeReadLease(fd: number): void;
+  /** F_GETLEASE: whether the lease is held and nobody is waiting for it to end. */
+  hasReadLease(fd: number): boolean;
+}

@@ -36,7 +36,7 @@ export interface OpenImageOptions {
 
 /**
  * Opens an image.
- * Throws MemoryError: missing, no-directory, not-a-file, outside-root, invalid-size, wrong-size, io.
+ * Throws MemoryError: missing, no-directory, not-a-file, locked, outside-root, invalid-size, wrong-size, io.
  */
 export function openImage(options: OpenImageOptions): Image {
   const { imageRoot, expectedSizeBytes } = options;
@@ -103,6 +103,8 @@ function openFile(path: string, writable: boolean): number {
     if (errno === 'EISDIR' || errno === 'ENXIO' || errno === 'ELOOP') {
       throw new MemoryError({ code: 'not-a-file', path }, { cause: error });
     }
+    // Somebody holds a lease on it (image-lease.ts): it is being read, and nobody is to write.
+    if (errno === 'EAGAIN') throw new MemoryError({ code: 'locked', path }, { cause: error });
     throw ioError('open', path, error);
   }
 }

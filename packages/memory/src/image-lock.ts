@@ -29,7 +29,7 @@ export function lockImage({
   readonly calls: FileCalls;
 }): ImageLock {
   const { path } = image;
-  const fd = openAgain(image);
+  const fd = openAgain(image, 'lock');
   try {
     if (!calls.tryLockExclusive(fd)) throw new MemoryError({ code: 'locked', path });
   } catch (error) {
@@ -39,10 +39,11 @@ export function lockImage({
   return { fd, path, release: () => closeSync(fd) };
 }
 
-function openAgain({ fd, path }: ImageHandle): number {
+/** The same file whatever its name leads to, read-only, as an open file of its own. Throws MemoryError `io`. */
+export function openAgain({ fd, path }: ImageHandle, operation: string): number {
   try {
     return openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY);
   } catch (error) {
-    throw ioError('lock', path, error);
+    throw ioError(operation, path, error);
   }
 }

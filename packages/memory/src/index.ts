@@ -1,9 +1,10 @@
 export { pageCountOf } from './block.ts';
 export { DigestTable } from './digest-table.ts';
 export { MemoryError, type MemoryFault } from './errors.ts';
-export type { FileCalls, MappingCalls, WatchCalls } from './file-calls.ts';
+export type { FileCalls, LeaseCalls, MappingCalls, WatchCalls } from './file-calls.ts';
 export { identityOf, isSameFile, type FileIdentity } from './file-identity.ts';
 export { checkPlace, openImage, type Image, type ImageHandle, type OpenImageOptions } from './image-file.ts';
+export { ImageLease, type ImageLeaseOptions } from './image-lease.ts';
 export { lockImage, type ImageLock } from './image-lock.ts';
 export { ImageMapping, type ComparedRun, type ImageMappingOptions } from './image-mapping.ts';
 export { ImageReader, MINIMUM_RUN_PAGES, type DataRun } from './image-reader.ts';

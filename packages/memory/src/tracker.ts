@@ -20,8 +20,9 @@ export interface PageRun {
  * Which pages a round is about. `everything`: each page, whatever a tracker knows; the first round of an attempt, every
  * round that begins with the digest exchange, and the final scan. `written`: those that were written since the first
  * round of the attempt began, as far as the tracker can tell. `written-or-unmapped`: and those of which it cannot tell.
+ * `nothing`: it is proven (image-lease.ts) that no page was written since then, and no tracker is asked.
  */
-export type RoundScope = 'everything' | 'written' | 'written-or-unmapped';
+export type RoundScope = 'everything' | 'written' | 'written-or-unmapped' | 'nothing';
 
 /** What a tracker has to know of a round. */
 export interface TrackedRound {

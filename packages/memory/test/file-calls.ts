@@ -4,7 +4,7 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import type { FileCalls, MappingCalls, WatchCalls } from '../src/file-calls.ts';
+import type { FileCalls, LeaseCalls, MappingCalls, WatchCalls } from '../src/file-calls.ts';
 
 interface Library {
   func(prototype: string): (...args: (number | string | Uint8Array)[]) => unknown;
@@ -39,6 +39,8 @@ const madvise = libc.func('int madvise(void *at, size_t length, int advice)');
 const inotifyInit = libc.func('int inotify_init1(int flags)');
 const inotifyAddWatch = libc.func('int inotify_add_watch(int fd, const char *path, uint32_t mask)');
 
+const fcntl = libc.func('int fcntl(int fd, int command, ...)');
+
 const PROT_READ = 1;
 const MAP_SHARED_FIXED = 0x01 | 0x10;
 const MADV_POPULATE_READ = 22;
@@ -49,6 +51,10 @@ const LOCK_EX_NB = 2 | 4;
 const IN_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000;
 const IN_MODIFY_OPEN = 0x2 | 0x20;
 const MADV_REMOVE = 9;
+const F_SETSIG = 10;
+const F_SETLEASE = 1024;
+const F_GETLEASE = 1025;
+const F_RDLCK = 0;
 
 /** Real system calls. */
 export const fileCalls: FileCalls = {
@@ -91,6 +97,15 @@ export const watchCalls: WatchCalls = {
     if (fd === -1 || Number(inotifyAddWatch(fd, path, IN_MODIFY_OPEN)) === -1) throw systemError('inotify');
     return fd;
   },
+};
+
+/** Real leases. */
+export const leaseCalls: LeaseCalls = {
+  takeReadLease(fd) {
+    fcntl(fd, F_SETSIG, 'int', constants.signals.SIGURG);
+    if (fcntl(fd, F_SETLEASE, 'int', F_RDLCK) !== 0) throw systemError('fcntl');
+  },
+  hasReadLease: (fd) => fcntl(fd, F_GETLEASE) === F_RDLCK,
 };
 
 /** Writes a byte through a shared mapping of a file's first page; then, if asked, takes the page out of the file. */

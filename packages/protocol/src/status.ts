@@ -159,8 +159,9 @@ export type XbzrleCacheStatus = z.output<typeof xbzrleCacheStatus>;
 export const socketAddress = z.object({ type: z.literal('inet'), host: z.string(), port: z.string() });
 export type SocketAddress = z.output<typeof socketAddress>;
 
-/** How the pages that the guest wrote are found. */
-export const trackerName = z.enum(['scan', 'soft-dirty']);
+/** How the pages that the guest wrote are found; `lease`: nobody can have written. */
+export const trackerName = z.enum(['scan', 'soft-dirty', 'lease']);
+export type TrackerName = z.output<typeof trackerName>;
 
 /** One finished round. Round 0 is the bulk stage, the last one is after the pause (`final`). */
 export const roundStatus = z.object({
@@ -195,7 +196,12 @@ export const rootStatus = z.object({
 export type RootStatus = z.output<typeof rootStatus>;
 
 /** What was proven, by name; docs/PROTOCOL.md, _Digests and roots_. */
-export const proof = z.enum(['sent-equals-applied', 'source-rescanned', 'destination-reread']);
+export const proof = z.enum([
+  'sent-equals-applied',
+  'source-rescanned',
+  'source-unwritten',
+  'destination-reread',
+]);
 export type Proof = z.output<typeof proof>;
 
 /** Pages of a block whose digest at the destination was not that of what was sent; they were sent again. */
@@ -223,7 +229,7 @@ export const verificationCost = z.object({
 });
 export type VerificationCost = z.output<typeof verificationCost>;
 
-/** What became of the tracker that was asked for; the rows after `final-scan` are there with `soft-dirty`. */
+/** What became of the tracker that was asked for; the rows after `failed-conditions` are there with `soft-dirty`. */
 export const trackerStatus = z.object({
   requested: trackerName,
   /** In use. */
@@ -232,7 +238,10 @@ export const trackerStatus = z.object({
   reason: z.string().optional(),
   /** Everything was, or will be as far as is known now, scanned after the pause. */
   'final-scan': z.boolean(),
-  /** Why it is, although `final-scan` is off: what was not as it must be, at the clear or since. */
+  /**
+   * Why it is, although `final-scan` is off or there is no guest: what was not as it must be, at the clear or when the
+   * leases were taken, or since.
+   */
   'failed-conditions': z.array(z.string()).optional(),
   /** How long the guest was stopped for clearing the bits, over all attempts, and how often. */
   'clear-ms': milliseconds.optional(),

@@ -79,6 +79,7 @@ export class Migration {
     const { statistics } = this;
     this.tracking = new Tracking({
       requested: body.tracker,
+      isGuestless: body.guest.type === 'none',
       logger: context.logger,
       warn: (warning) => this.record.warnings.push(warning),
     });
@@ -182,8 +183,10 @@ export class Migration {
     // The operator's time in pre-switchover does not count.
     await within(this.settings.parameters['switchover-timeout'], failure, async () => {
       const state = await this.#phase('device-state', () => this.#saveDeviceState(setup));
-      const offered = await this.#phase('final-round', () => finalRound(this.rounds, facts, state));
-      if (offered.sourceRescanned) this.record.verified.push('source-rescanned');
+      const { offered, proof } = await this.#phase('final-round', () =>
+        finalRound(this.rounds, facts, state),
+      );
+      if (proof !== undefined) this.record.verified.push(proof);
       await this.#phase('handover', () => this.#offer(ownership, offered));
     });
     await this.#phase('committed', () => awaitRunning(ownership));

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { DeviceState, Guest } from '@pageferry/guest';
-import { DEVICE_STATE_MAX_BYTES, type SourceGuest, type Warning } from '@pageferry/protocol';
+import { DEVICE_STATE_MAX_BYTES, type Proof, type SourceGuest, type Warning } from '@pageferry/protocol';
 import type { Logger } from 'pino';
 import type { HandoverFacts } from './ownership.ts';
 import type { Rounds, RoundsSetup } from './rounds.ts';
@@ -21,14 +21,17 @@ export async function finalRound(
   rounds: Rounds,
   facts: RoundsSetup,
   state: DeviceState | null,
-): Promise<HandoverFacts> {
+): Promise<{ readonly offered: HandoverFacts; readonly proof: Proof | undefined }> {
   const sending = state === null ? undefined : facts.link.sendDeviceState(state.bytes, facts.epoch);
-  const { roots, isRescan: sourceRescanned } = await rounds.final(facts);
+  const { roots, proof } = await rounds.final(facts);
   await sending;
-  const final = { round: rounds.current, roots, sourceRescanned };
-  if (state === null) return { ...final, deviceState: undefined };
-  const sha256 = Uint8Array.from(createHash('sha256').update(state.bytes).digest());
-  return { ...final, deviceState: { sizeBytes: state.bytes.length, sha256 } };
+  const deviceState = state === null ? undefined : describe(state);
+  const sourceRescanned = proof === 'source-rescanned';
+  return { offered: { round: rounds.current, roots, sourceRescanned, deviceState }, proof };
+}
+
+function describe({ bytes }: DeviceState): HandoverFacts['deviceState'] {
+  return { sizeBytes: bytes.length, sha256: Uint8Array.from(createHash('sha256').update(bytes).digest()) };
 }
 
 /** The guest runs at the destination: what is left of it here is not needed, and no failure of the migration any more. */

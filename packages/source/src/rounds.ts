@@ -11,6 +11,7 @@ import {
   PAGE_SIZE_BYTES,
   ProblemError,
   type MigrateBody,
+  type Proof,
   type Repair,
   type RootStatus,
 } from '@pageferry/protocol';
@@ -30,8 +31,8 @@ type Order = Omit<RoundPlan, 'cacheBytes' | 'watched' | 'sampleScan'>;
 /** The final round. */
 export interface FinalRound {
   readonly roots: readonly Uint8Array[];
-  /** It was about everything. */
-  readonly isRescan: boolean;
+  /** What it says of the source's pages; nothing where soft-dirty bits were enough. */
+  readonly proof: Proof | undefined;
 }
 
 export type RoundResult = Extract<FromDestination, { type: 'round-result' }>;
@@ -42,7 +43,7 @@ export interface RoundsOptions {
   readonly statistics: Statistics;
   readonly tracking: Pick<
     Tracking,
-    'checkConditions' | 'finalScope' | 'scope' | 'roundEnded' | 'takeWatched'
+    'checkConditions' | 'finalDecided' | 'finalScope' | 'scope' | 'roundEnded' | 'takeWatched'
   >;
   readonly logger: Logger;
   /** A round's roots were the same on both sides. */
@@ -62,6 +63,11 @@ export interface RoundsSetup {
   /** Of the attempt. */
   readonly failure: Failure;
 }
+
+const PROOFS: Readonly<Partial<Record<RoundScope, Proof>>> = {
+  everything: 'source-rescanned',
+  nothing: 'source-unwritten',
+};
 
 /** Rounds in a row that may end with different roots before the migration is given up. */
 const REPAIRS_IN_A_ROW_MAX = 3;
@@ -144,16 +150,17 @@ export class Rounds {
   }
 
   /**
-   * The guest is paused: everything is scanned once more, or the bits are read where they are proven to do; without a cap,
-   * and nothing is diffed after it.
+   * The guest is paused: everything is scanned once more, or the bits are read where they are proven to do, or nothing where
+   * nobody can have written; without a cap, and nothing is diffed after it.
    */
   async final(setup: RoundsSetup): Promise<FinalRound> {
     setup.engine.setBandwidth(0);
     const scope = await setup.failure.unlessFailed(this.#options.tracking.checkConditions());
+    this.#options.tracking.finalDecided();
     const useXbzrle = this.current > 0;
     const plan = { round: this.current + 1, scope, useXbzrle, fillCache: false, reconcile: false };
     const { roots } = await this.#send(setup, plan, true, async () => undefined);
-    return { roots, isRescan: scope === 'everything' };
+    return { roots, proof: PROOFS[scope] };
   }
 
   /** The destination has the roots that were sent for a round. */

@@ -7,6 +7,7 @@ import {
   PAGE_SIZE_BYTES,
   type RamStatus,
   type RoundStatus,
+  type TrackerName,
   type XbzrleCacheStatus,
 } from '@pageferry/protocol';
 import type { Counters } from './engine/counters.ts';
@@ -41,6 +42,14 @@ export const NO_COUNTERS: Counters = {
   sampledPages: 0,
   sampledMs: 0,
   cacheAllocatedBytes: 0,
+};
+
+/** What found a round's pages. */
+const TRACKERS: Readonly<Record<RoundScope, TrackerName>> = {
+  everything: 'scan',
+  written: 'soft-dirty',
+  'written-or-unmapped': 'soft-dirty',
+  nothing: 'lease',
 };
 
 /** Saving and loading together, before anything was measured. */
@@ -201,7 +210,7 @@ export class Statistics {
       round: facts.round,
       final: facts.isFinal,
       candidates: after.roundPages,
-      tracker: facts.scope === 'everything' ? 'scan' : 'soft-dirty',
+      tracker: TRACKERS[facts.scope],
       duplicate: after.zero - before.zero,
       normal: after.normal - before.normal,
       'xbzrle-pages': after.xbzrlePages - before.xbzrlePages,

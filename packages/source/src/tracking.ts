@@ -1,9 +1,11 @@
 /**
- * How the pages that the guest writes are found, over one migration: by scanning, or by the kernel's soft-dirty bits.
+ * How the pages that the guest writes are found, over one migration: by scanning, by the kernel's soft-dirty bits, or, where
+ * there is no guest, not at all as long as leases say that nobody can write (leases.ts).
  *
  * Invariant: a round may be about less than everything only after a round of this attempt that was about everything and
- * began after the clear (memory/soft-dirty-tracker.ts). The final round is about less only if `final-scan` is off and
- * every condition was proven: at the clear, and again after the pause (memory/soft-dirty-conditions.ts).
+ * began after the clear (memory/soft-dirty-tracker.ts), or under leases that are still held. With bits the final round is
+ * about less only if `final-scan` is off and every condition was proven: at the clear, and again after the pause
+ * (memory/soft-dirty-conditions.ts).
  * What keeps the bits from being used is no failure: the migration falls back to the scan and says why.
  */
 import { performance } from 'node:perf_hooks';
@@ -29,9 +31,12 @@ import {
 import type { Tracker, TrackerStatus, Warning } from '@pageferry/protocol';
 import { system } from '@pageferry/transport';
 import type { Logger } from 'pino';
+import { Leases } from './leases.ts';
 
 export interface TrackingOptions {
   readonly requested: Tracker;
+  /** There is no guest that has the images open. */
+  readonly isGuestless: boolean;
   readonly logger: Logger;
   readonly warn: (warning: Warning) => void;
   /** Where procfs is. */
@@ -75,6 +80,8 @@ export class Tracking {
   readonly #options: TrackingOptions;
   readonly #proc: { readonly proc: string };
   readonly #locks: ProcessLocks;
+  /** Where nobody is expected to write, and everything would be scanned. */
+  readonly #leases: Leases | undefined;
   /** Moves on when an attempt ends: one that has failed may still be waiting for something, and must not act on it. */
   #attempt = 0;
   #tracked: Tracked | undefined;
@@ -90,12 +97,14 @@ export class Tracking {
     this.#options = options;
     this.#proc = { proc: options.proc ?? '/proc' };
     this.#locks = new ProcessLocks(system, this.#proc);
+    const { requested, isGuestless, logger } = options;
+    this.#leases = isGuestless && requested.type === 'scan' ? new Leases(logger) : undefined;
   }
 
   get status(): TrackerStatus {
     const { requested } = this.#options;
     const reason = this.#reason;
-    if (requested.type === 'scan') return { requested: 'scan', type: 'scan', 'final-scan': true };
+    if (requested.type === 'scan') return scanStatus(this.#leases);
     return {
       requested: 'soft-dirty',
       type: reason === undefined ? 'soft-dirty' : 'scan',
@@ -126,6 +135,7 @@ export class Tracking {
    */
   async startAttempt(guest: TrackedGuest): Promise<void> {
     this.#endAttempt();
+    this.#leases?.take(guest.images);
     const attempt = this.#attempt;
     try {
       const before = await this.#findWriters(guest.images, attempt);
@@ -146,6 +156,7 @@ export class Tracking {
 
   /** What a round that does not begin with the digest exchange is about. */
   get scope(): RoundScope {
+    if (this.#leases?.areProof === true) return 'nothing';
     if (this.#tracked?.isScanned !== true) return 'everything';
     // Where the bits may have to do for the final round, its time is best known from rounds like it.
     return this.#isFinalScanWanted ? 'written' : 'written-or-unmapped';
@@ -154,6 +165,7 @@ export class Tracking {
   /** What the final round would be about, as far as is known now. */
   get finalScope(): RoundScope {
     const { scope } = this;
+    if (scope === 'nothing') return scope;
     return scope === 'written-or-unmapped' && this.#failedConditions.length === 0 ? scope : 'everything';
   }
 
@@ -167,11 +179,19 @@ export class Tracking {
 
   /** A round of this attempt has ended. `doubts`: why streams scanned everything although bits were asked for. */
   roundEnded(round: number, scope: RoundScope, doubts: readonly string[]): void {
-    if (this.#tracked !== undefined && scope === 'everything') this.#tracked.isScanned = true;
+    if (scope === 'everything') {
+      this.#leases?.scanned();
+      if (this.#tracked !== undefined) this.#tracked.isScanned = true;
+    }
     for (const reason of doubts) {
       this.#options.logger.warn({ round, reason }, 'soft-dirty bits do not count: everything was scanned');
       this.#fullScans.push({ round, reason });
     }
+  }
+
+  /** What the final round is about is decided, and leases have said what they can: whoever opens an image now does not wait. */
+  finalDecided(): void {
+    this.#leases?.release();
   }
 
   /**
@@ -199,6 +219,7 @@ export class Tracking {
     this.#attempt += 1;
     this.#closeWatches();
     this.#locks.release();
+    this.#leases?.release();
   }
 
   #endAttempt(): void {
@@ -305,6 +326,16 @@ export class Tracking {
     this.#endAttempt();
     return undefined;
   }
+}
+
+function scanStatus(leases: Leases | undefined): TrackerStatus {
+  const requested = 'scan';
+  if (leases === undefined) return { requested, type: 'scan', 'final-scan': true };
+  const { problem, areProof } = leases.state;
+  if (problem !== undefined)
+    return { requested, type: 'scan', 'final-scan': true, 'failed-conditions': [problem] };
+  const reason = 'leases on the images tell if anybody opens them for writing';
+  return { requested, type: 'lease', reason, 'final-scan': !areProof, 'failed-conditions': [] };
 }
 
 function pidsOf(watched: readonly WatchedWriters[]): number[] {

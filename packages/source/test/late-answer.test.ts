@@ -106,6 +106,7 @@ function roundsWith(checkConditions: () => Promise<RoundScope>): Rounds {
     finalScope: 'everything',
     scope: 'everything',
     roundEnded: () => undefined,
+    finalDecided: () => undefined,
     takeWatched: () => undefined,
   } as const;
   return new Rounds({

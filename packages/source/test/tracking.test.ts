@@ -23,9 +23,11 @@ const logger = pino({ level: 'silent' });
 function trackingOf(
   { proc }: FakeProc,
   requested: Tracker,
+  isGuestless = false,
 ): { readonly tracking: Tracking; readonly warnings: Warning[] } {
   const warnings: Warning[] = [];
-  const tracking = new Tracking({ requested, logger, warn: (warning) => warnings.push(warning), proc });
+  const warn = (warning: Warning): unknown => warnings.push(warning);
+  const tracking = new Tracking({ requested, isGuestless, logger, warn, proc });
   t.teardown(() => tracking.release());
   return { tracking, warnings };
 }

@@ -28,10 +28,14 @@ const IN_NONBLOCK = 0o4000;
 const IN_CLOEXEC = 0o2000000;
 const IN_MODIFY = 0x2;
 const IN_OPEN = 0x20;
+const F_SETSIG = 10;
+const F_SETLEASE = 1024;
+const F_GETLEASE = 1025;
+const F_RDLCK = 0;
 const IPPROTO_TCP = 6;
 const TCP_USER_TIMEOUT = 18;
 const PR_SET_PDEATHSIG = 1;
-const SIGKILL = constants.signals.SIGKILL;
+const { SIGKILL, SIGURG } = constants.signals;
 
 /** The running process itself: libc's symbols whatever its file is called. */
 const libc = koffi.load(null);
@@ -54,10 +58,15 @@ const getsockopt = libc.func(
 );
 const inotifyInit = libc.func('int inotify_init1(int flags)');
 const inotifyAddWatch = libc.func('int inotify_add_watch(int fd, const char *path, uint32_t mask)');
+const fcntl = libc.func('int fcntl(int fd, int command, ...)');
 const prctl = libc.func('int prctl(int option, uint64_t argument)');
 
 const errnoNames = new Map<number, string>(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+  // EWOULDBLOCK is the same number.
+  [...Object.entries(constants.errno), ['EAGAIN', constants.errno.EAGAIN] as const].map(([name, number]) => [
+    number,
+    name,
+  ]),
 );
 
 /** The error of the call that has just failed; `code` is the errno's name, as in node's own errors. */
@@ -139,6 +148,19 @@ export const system = {
     closeSync(fd);
     throw error;
   },
+
+  /**
+   * A read lease on a file that is open for reading only (F_SETLEASE); EAGAIN if anybody has it open for writing. Whoever
+   * opens it for writing from then on waits until the descriptor is closed. The signal that tells of it would end this
+   * process by default, so it is one that is ignored.
+   */
+  takeReadLease(fd: number): void {
+    if (fcntl(fd, F_SETSIG, 'int', SIGURG) !== 0) throw systemError('fcntl(F_SETSIG)');
+    if (fcntl(fd, F_SETLEASE, 'int', F_RDLCK) !== 0) throw systemError('fcntl(F_SETLEASE)');
+  },
+
+  /** Whether the lease is held and nobody waits for its end (F_GETLEASE). */
+  hasReadLease: (fd: number): boolean => fcntl(fd, F_GETLEASE) === F_RDLCK,
 
   /** Ends a TCP connection whose sent bytes stay unacknowledged for so long; the kernel alone tries for a quarter of an hour. */
   setUserTimeout(fd: number, milliseconds: number): void {

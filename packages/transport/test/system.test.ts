@@ -132,6 +132,34 @@ void t.test('a file is mapped over WebAssembly memory; a hole is not resident, a
   t.end();
 });
 
+void t.test(
+  'a read lease is held until somebody opens the file for writing, which ends nobody',
+  async (t) => {
+    t.plan(5);
+    const folder = mkdtempSync('/dev/shm/pageferry-');
+    t.teardown(() => rmSync(folder, { recursive: true }));
+    const path = join(folder, 'file');
+    const writable = openSync(path, 'w');
+    const fd = openSync(path, 'r');
+    t.match(
+      faultOf(() => system.takeReadLease(fd)),
+      { syscall: 'fcntl(F_SETLEASE)', errno: 'EAGAIN' },
+    );
+    closeSync(writable);
+    system.takeReadLease(fd);
+    t.ok(system.hasReadLease(fd));
+    const writer = spawn(process.execPath, ['-e', `fs.openSync(${JSON.stringify(path)}, 'a')`]);
+    while (system.hasReadLease(fd)) await new Promise((resolve) => setTimeout(resolve, 5));
+    t.equal(writer.exitCode, null, 'the writer waits, and the signal is ignored');
+    closeSync(fd);
+    t.same(await once(writer, 'close'), [0, null]);
+    t.match(
+      faultOf(() => system.takeReadLease(-1)),
+      { syscall: 'fcntl(F_SETSIG)', errno: 'EBADF' },
+    );
+  },
+);
+
 void t.test('names the process that listens at a UNIX socket', async (t) => {
   t.plan(2);
   const path = join(mkdtempSync(join(tmpdir(), 'pageferry-')), 'socket');

@@ -112,7 +112,7 @@ export class Stream {
     this.#watch(plan);
     const differences = plan.reconcile ? await this.#reconcile() : [];
     this.#frameCount = 0;
-    for (const block of this.#blocks) await this.#sendBlock(block, plan);
+    if (plan.scope !== 'nothing') for (const block of this.#blocks) await this.#sendBlock(block, plan);
     const { epoch, stream } = this.#plan;
     const payload = encodeStreamRoundEnd({ stream, frameCount: this.#frameCount });
     await this.#send(encodeFrame({ type: FRAME_TYPE.streamRoundEnd, epoch, aux: plan.round, payload }));
