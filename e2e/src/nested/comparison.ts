@@ -9,6 +9,7 @@ import { writeInitialImage } from '@pageferry/scripts';
 import { Child, eventually, programPath, signalIfThere, untilGone } from '@pageferry/scripts/harness';
 import { DaemonPair } from '../daemon-pair.ts';
 import { BLOCK_ID, GUEST_COMMAND } from '../rig.ts';
+import { againIfCrashed } from './emulator.ts';
 import type { NestedResult } from './results.ts';
 
 const SIZE_BYTES = 128 * 2 ** 20;
@@ -36,7 +37,11 @@ export async function compareTrackers(print: (result: NestedResult) => void): Pr
     await guest.line('the word running', (line) => (line === 'running' ? true : undefined));
     for (let turn = 0; turn < TURNS; turn += 1) {
       for (const [name, tracker] of TRACKERS) {
-        print(await migrate(pair, name, tracker, image, guest.pid));
+        const result = await againIfCrashed(
+          () => migrate(pair, name, tracker, image, guest.pid),
+          () => pair.proxy.calm(),
+        );
+        print(result);
         // The guest goes on here: what it is at the destination has served its purpose.
         signalIfThere(guest.pid, 'SIGCONT');
       }

@@ -1,6 +1,7 @@
 /** What runs in the nested guest: one part of the bench, by name. Each result is a line that the host reads. */
 import { DaemonPair } from '../daemon-pair.ts';
 import { compareTrackers } from './comparison.ts';
+import { againIfCrashed } from './emulator.ts';
 import { runLoss } from './loss-run.ts';
 import { LOSSES } from './losses.ts';
 import { RESULT_PREFIX, type NestedResult } from './results.ts';
@@ -14,8 +15,13 @@ async function losses(text: string): Promise<void> {
   const pair = await DaemonPair.start();
   try {
     for (const loss of LOSSES.filter(({ name }) => name.includes(text))) {
-      for (const finalScan of [true, false])
-        print({ type: 'loss', ...(await runLoss(pair, loss, finalScan)) });
+      for (const finalScan of [true, false]) {
+        const result = await againIfCrashed(
+          () => runLoss(pair, loss, finalScan),
+          () => pair.proxy.calm(),
+        );
+        print({ type: 'loss', ...result });
+      }
     }
   } finally {
     await pair.end();

@@ -96,12 +96,15 @@ async function migrate(
       'on-no-convergence': 'switchover',
     },
   });
-  await bulkEnd.arrived;
+  const completed = source.api.until('completion', ({ status: word }) => word === 'completed');
+  // It may fail before anybody waits for it.
+  completed.catch(() => undefined);
+  await Promise.race([bulkEnd.arrived, completed]);
   await loss.carryOut(subject, sourceImage);
   const { first, count } = loss.pages;
   const seenPages = subject.writtenCount(first, count);
   bulkEnd.release();
-  const status = await source.api.until('completion', ({ status: word }) => word === 'completed');
+  const status = await completed;
   const verdict = await eventually('what cmp says', () =>
     existsSync(verdictPath) ? readFileSync(verdictPath, 'utf8').trim() : undefined,
   );
