@@ -11,7 +11,7 @@ import type { BenchOptions } from './options.ts';
 import { formatTable, formatTarget, median } from './figures.ts';
 import { requestFor, warmMemory, withDaemons } from './setting.ts';
 
-/** Each question takes some 2 ms of processor, here and there; the end is noticed that much later. */
+/** Questions take processor from both engines (ARCHITECTURE.md, What bounds the bulk stage); the end is noticed that much later. */
 const POLL_MS = 50;
 const WORST_RATIO = 2;
 const BASE = 'cp';
