@@ -10,6 +10,9 @@ import { errnoOf, ioError, MemoryError } from './errors.ts';
 import type { FileCalls } from './file-calls.ts';
 import type { ImageHandle } from './image-file.ts';
 
+/** The unit of st_blocks (stat(2)). */
+const STAT_BLOCK_BYTES = 512;
+
 /**
  * Reads pages into the beginning of `target`, normally by one pread.
  * Throws MemoryError: outside-block, truncated, io.
@@ -88,6 +91,11 @@ function orAllData(call: () => number, otherwise: () => number): number {
 /** Throws MemoryError `truncated` if the file ends before the image does. */
 export function checkNotTruncated(image: ImageHandle): void {
   if (currentSizeBytes(image) < image.sizeBytes) throw truncated(image);
+}
+
+/** Whether the file occupies as many blocks as the image has bytes: it then had no hole at this moment. Throws MemoryError `io`. */
+export function isWithoutHoles(image: ImageHandle): boolean {
+  return attempt('stat', image, () => fstatSync(image.fd)).blocks * STAT_BLOCK_BYTES >= image.sizeBytes;
 }
 
 /** The error for a file that ends before the image does. */

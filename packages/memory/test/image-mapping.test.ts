@@ -123,6 +123,50 @@ void t.test('a batch is copied as it is read; one with a hole is not, and stays 
   t.equal(allocatedPageCount(file.fd), PAGES - 1);
 });
 
+void t.test('page tables come before mincore only where the file has no hole', (t) => {
+  t.plan(3);
+  const order: string[] = [];
+  const calls: MappingCalls = {
+    ...mappingCalls,
+    residentPages: (...of) => {
+      order.push('mincore');
+      mappingCalls.residentPages(...of);
+    },
+    populate: (mapped) => {
+      order.push('populate');
+      mappingCalls.populate(mapped);
+    },
+  };
+  const target = new Uint8Array(BATCH_PAGES * PAGE_SIZE);
+  const orderOf = (file: Image): string[] => {
+    order.length = 0;
+    const mapping = mappingOf(file, calls);
+    mapping.startRound();
+    mapping.copyTo(256, BATCH_PAGES, target);
+    mapping.copyTo(256, BATCH_PAGES, target);
+    return [...order];
+  };
+  t.same(orderOf(image(t)), ['populate', 'mincore', 'mincore']);
+  const hole = 700;
+  const file = image(
+    t,
+    range(0, PAGES).filter((page) => page !== hole),
+  );
+  t.same(orderOf(file), ['mincore', 'populate', 'mincore'], 'a hole elsewhere');
+  t.equal(allocatedPageCount(file.fd), PAGES - 1);
+});
+
+void t.test('a file that is cut short within a round is to be read', (t) => {
+  t.plan(2);
+  const file = image(t);
+  const table = digestTableOf(file, PAGES);
+  const mapping = mappingOf(file);
+  mapping.startRound();
+  ftruncateSync(file.fd, 300 * PAGE_SIZE);
+  t.same(mapping.compare(512, BATCH_PAGES, table), [{ isChanged: true, from: 0, to: BATCH_PAGES }]);
+  t.same(mapping.compare(256, 8, table), [{ isChanged: false, from: 0, to: 8 }]);
+});
+
 void t.test('windows of full size: pages at their borders and beyond 4 GiB', (t) => {
   const pageCount = 2 * WINDOW_PAGES + 300;
   const dataPages = [

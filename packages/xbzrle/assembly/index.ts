@@ -27,7 +27,7 @@ export { cacheCopies, cacheEntries, dropCache } from './page-cache';
 export { DIRECT_MIN_PAGES, begin, hasRoom, isDirect, recordBytes, slotInput, slotRecords } from './frame';
 export { encodeBatch, encodeZeroBatch, placeSource } from './source-batch';
 export { applyDelta, digestPages, isValidDelta, zeroPages } from './destination';
-export { changedEnd, firstChanged } from './window';
+export { changedEnd, countAbsent, firstChanged } from './window';
 // Leaves, for the tests against the reference and for the benchmark.
 export { encodePage } from './xbzrle';
 export { digestPage } from './xxh3';

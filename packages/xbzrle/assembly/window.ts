@@ -8,6 +8,13 @@ import { isZeroPage } from './zero';
 /** Unchanged pages between two changed ones that a run takes along: reading them costs less than another call. */
 const GAP_PAGES: i32 = 8;
 
+/** How many of the first pages in RESIDENT may not be touched. */
+export function countAbsent(pageCount: i32): i32 {
+  let presentCount = 0;
+  for (let i = 0; i < pageCount; i++) presentCount += load<u8>(RESIDENT + i) & 1;
+  return pageCount - presentCount;
+}
+
 /** The first page in [from, to) that differs from its digest; `to` if none does. `pages` is where page 0 lies. */
 export function firstChanged(pages: usize, from: i32, to: i32): i32 {
   for (let i = from; i < to; i++) if (isChanged(pages, i)) return i;

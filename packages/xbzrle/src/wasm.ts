@@ -49,6 +49,7 @@ export type KernelExports = {
   readonly windowMemoryBytes: (windowPageCount: number) => number;
   readonly windowScratch: () => number;
   readonly windowStart: () => number;
+  readonly countAbsent: (pageCount: number) => number;
   readonly firstChanged: (pages: number, from: number, to: number) => number;
   readonly changedEnd: (pages: number, from: number, to: number) => number;
   readonly encodePage: (oldPage: number, newPage: number, out: number, limit: number) => number;

@@ -37,6 +37,12 @@ export class WindowKernel {
     exports.useSecret(exports.windowScratch());
   }
 
+  /** How many of a batch's first pages may not be touched, as `resident` says. */
+  absentCount(pageCount: number): number {
+    assert(pageCount >= 0 && pageCount <= BATCH_PAGES);
+    return this.#kernel.exports.countAbsent(pageCount);
+  }
+
   /**
    * Of the batch that begins with page `firstPage` of the window: the first page in [from, to) that differs from its
    * digest or is not resident, by its index in the batch; `to` if there is none.

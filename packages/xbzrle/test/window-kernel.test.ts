@@ -57,6 +57,16 @@ void t.test('a run takes short gaps along and ends with a changed page', (t) => 
   t.equal(kernel.changedEnd(FIRST, 3, 10), 5, 'and so does the end');
 });
 
+void t.test('pages that may not be touched are counted by bit 0', (t) => {
+  t.plan(3);
+  const { kernel } = unchangedWindow();
+  kernel.resident.fill(0xff);
+  for (const [index, byte] of [0, 2, 0xfe, 0].entries()) kernel.resident[5 * index] = byte;
+  t.equal(kernel.absentCount(BATCH_PAGES), 4);
+  t.equal(kernel.absentCount(15), 3, 'page 15 is behind them');
+  t.throws(() => kernel.absentCount(BATCH_PAGES + 1));
+});
+
 void t.test('a page that is not resident counts as changed', (t) => {
   t.plan(2);
   const { kernel } = unchangedWindow();

@@ -43,10 +43,10 @@ export async function arm(
   return { uri, token, ...migrate };
 }
 
-/** Polls the source until the end; `onStatus` sees every answer. Throws if it did not complete. */
+/** Polls the source until the end, as often as the answer before says; `onStatus` sees every answer. Throws if it did not complete. */
 export async function awaitCompleted(
   { source }: Daemons,
-  intervalMs: number,
+  intervalMs: number | ((status: MigrationStatus) => number),
   onStatus: (status: MigrationStatus) => void = () => undefined,
 ): Promise<MigrationStatus> {
   for (;;) {
@@ -55,6 +55,6 @@ export async function awaitCompleted(
     if (status.status === 'completed') return status;
     if (status.status === 'failed' || status.status === 'cancelled')
       throw new Error(`the migration ${status.status}: ${status['error-desc'] ?? 'no reason given'}`);
-    await wait(intervalMs);
+    await wait(typeof intervalMs === 'number' ? intervalMs : intervalMs(status));
   }
 }
