@@ -3,10 +3,8 @@
 
 import { statfsSync } from 'node:fs';
 import { ioError } from './errors.ts';
+import { HUGETLBFS_MAGIC } from './file-system.ts';
 import type { ImageHandle } from './image-file.ts';
-
-/** statfs(2). */
-const HUGETLBFS_MAGIC = 0x958458f6;
 
 /** Bytes of one of the file's huge pages; undefined for a file of ordinary pages. Throws MemoryError `io`. */
 export function hugePageBytes({ fd, path }: ImageHandle): number | undefined {

@@ -9,15 +9,15 @@
 import { closeSync } from 'node:fs';
 import { errnoOf } from './errors.ts';
 import type { LeaseCalls } from './file-calls.ts';
+import { BTRFS_MAGIC, EXT_MAGIC, fileSystemTypeOf, TMPFS_MAGIC, XFS_MAGIC } from './file-system.ts';
 import type { ImageHandle } from './image-file.ts';
 import { openAgain } from './image-lock.ts';
-import { fileSystemTypeOf } from './soft-dirty-facts.ts';
 
 /**
- * `f_type` of statfs(2) of the file systems that are only written through this kernel's files: tmpfs, ext2 to ext4, XFS,
- * Btrfs. Behind others (NFS, FUSE, overlayfs) somebody may write whom the lease does not keep out.
+ * File systems that are only written through this kernel's files. Behind others (NFS, FUSE, overlayfs) somebody may write
+ * whom the lease does not keep out.
  */
-const LEASED_FILE_SYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0xef53, 0x58465342, 0x9123683e]);
+const LEASED_FILE_SYSTEMS: ReadonlySet<number> = new Set([TMPFS_MAGIC, EXT_MAGIC, XFS_MAGIC, BTRFS_MAGIC]);
 
 /** Why there is no lease, for those errors of F_SETLEASE that have a meaning of their own. */
 const REASONS: Readonly<Record<string, string>> = {

@@ -4,6 +4,7 @@ export { MemoryError, type MemoryFault } from './errors.ts';
 export type { FileCalls, LeaseCalls, MappingCalls, WatchCalls } from './file-calls.ts';
 export { identityOf, isSameFile, type FileIdentity } from './file-identity.ts';
 export { checkPlace, openImage, type Image, type ImageHandle, type OpenImageOptions } from './image-file.ts';
+export { hugePageBytes } from './huge-pages.ts';
 export { ImageLease, type ImageLeaseOptions } from './image-lease.ts';
 export { lockImage, type ImageLock } from './image-lock.ts';
 export { ImageMapping, type ComparedRun, type ImageMappingOptions } from './image-mapping.ts';
@@ -20,15 +21,8 @@ export { ProcessLocks } from './process-locks.ts';
 export { ScanTracker } from './scan-tracker.ts';
 export { Shard, type ShardChunk, type ShardPiece } from './shard.ts';
 export { clearSoftDirty, findAccessProblem, findSoftDirtyProblem } from './soft-dirty-clear.ts';
+export { findFailedConditions, findFailedSince, findUnwatched } from './soft-dirty-conditions.ts';
 export {
-  findFailedConditions,
-  findFailedSince,
-  findUnwatched,
-  HUGETLBFS_MAGIC,
-  TMPFS_MAGIC,
-} from './soft-dirty-conditions.ts';
-export {
-  fileSystemTypeOf,
   readSoftDirtyFacts,
   type ImageFacts,
   type MappingFacts,

@@ -5,12 +5,9 @@
 // of it leaves a page without a mapping, which `written-or-unmapped` names.
 
 import { isDeepStrictEqual } from 'node:util';
+import { HUGETLBFS_MAGIC, TMPFS_MAGIC } from './file-system.ts';
 import type { ImageFacts, MappingFacts, SoftDirtyFacts } from './soft-dirty-facts.ts';
 import type { WatchedWriters } from './soft-dirty-tracker.ts';
-
-/** statfs(2). */
-export const TMPFS_MAGIC = 0x01021994;
-export const HUGETLBFS_MAGIC = 0x958458f6;
 
 /**
  * The conditions that do not hold, in words, at one moment. `guestReasons`: why the guest itself may write to its memory

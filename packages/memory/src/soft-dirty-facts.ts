@@ -2,8 +2,8 @@
 // after the pause.
 // Invariant: what cannot be read is a fact too (in words), never left out. Nothing is concluded here.
 
-import { statfsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { fileSystemTypeOf } from './file-system.ts';
 import type { ImageHandle } from './image-file.ts';
 import { mappingsOf, type MappedFile } from './proc-maps.ts';
 import { findWriters, type Writer } from './writers.ts';
@@ -79,11 +79,6 @@ export async function readSoftDirtyFacts(
     swapBytes: Number(swap?.[1] ?? NaN) * 1024,
     counters: await readCounters(proc),
   };
-}
-
-/** `f_type` of statfs(2), of the file that is open, whatever its name leads to. */
-export function fileSystemTypeOf({ fd }: ImageHandle): number {
-  return statfsSync(`/proc/self/fd/${fd}`).type;
 }
 
 async function readCounters(proc: string): Promise<Record<string, number>> {

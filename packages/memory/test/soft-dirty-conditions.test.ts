@@ -1,11 +1,6 @@
 import t from 'tap';
-import {
-  findFailedConditions,
-  findFailedSince,
-  findUnwatched,
-  HUGETLBFS_MAGIC,
-  TMPFS_MAGIC,
-} from '../src/soft-dirty-conditions.ts';
+import { HUGETLBFS_MAGIC, TMPFS_MAGIC } from '../src/file-system.ts';
+import { findFailedConditions, findFailedSince, findUnwatched } from '../src/soft-dirty-conditions.ts';
 import type { ImageFacts, MappingFacts, SoftDirtyFacts } from '../src/soft-dirty-facts.ts';
 
 const WRITER = { pid: 7, startTime: 1, ranges: [{ address: 4096, firstPage: 0, pageCount: 8 }] };

@@ -4,6 +4,7 @@ export * from './control-message.ts';
 export * from './guest-facts.ts';
 export * from './page-records-encoder.ts';
 export * from './parameters.ts';
+export * from './phase.ts';
 export * from './problem.ts';
 export * from './routes.ts';
 export * from './session-id.ts';

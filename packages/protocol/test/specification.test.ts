@@ -3,7 +3,8 @@ import { FRAME_TYPE, decodeFrameHeader, FRAME_HEADER_BYTES } from '../src/frame.
 import * as limits from '../src/limits.ts';
 import { RECORD_KIND } from '../src/page-records.ts';
 import { parameterRows } from '../src/parameters.ts';
-import { phaseStatus, warningName } from '../src/status.ts';
+import { phaseStatus } from '../src/phase.ts';
+import { warningName } from '../src/status.ts';
 import { faultOf } from './faults.ts';
 import { operations, readTable } from './specification.ts';
 

@@ -17,6 +17,7 @@ import {
 import type { Logger } from 'pino';
 import { AttemptChain, type Recovered } from './attempt-chain.ts';
 import type { AttemptContext } from './attempt.ts';
+import { createTracking } from './create-tracking.ts';
 import { waitAtMost } from './failure.ts';
 import { Cancelled, ownershipFailure } from './migration-errors.ts';
 import { MigrationRecord, type Outcome } from './migration-record.ts';
@@ -28,7 +29,7 @@ import { scanWarnings, setUp, type Setup, type SetupPolicy } from './setup.ts';
 import { Statistics } from './statistics.ts';
 import { awaitRunning, offer, pause, within } from './switchover.ts';
 import { trackedGuest } from './tracked-guest.ts';
-import { Tracking } from './tracking.ts';
+import type { Tracking } from './tracking.ts';
 
 /** How long a rolled-back migration waits for the destination to confirm before that is left to the background. */
 const ABORT_ANSWER_MS = 1000;
@@ -77,7 +78,7 @@ export class Migration {
     this.#logger = context.logger;
     this.#guestIdentity = recovered?.guestIdentity;
     const { statistics } = this;
-    this.tracking = new Tracking({
+    this.tracking = createTracking({
       requested: body.tracker,
       isGuestless: body.guest.type === 'none',
       logger: context.logger,

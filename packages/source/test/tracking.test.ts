@@ -13,7 +13,8 @@ import { join } from 'node:path';
 import type { Tracker, Warning } from '@pageferry/protocol';
 import { pino } from 'pino';
 import t from 'tap';
-import { Tracking, type TrackedGuest } from '../src/tracking.ts';
+import { createTracking } from '../src/create-tracking.ts';
+import type { TrackedGuest, Tracking } from '../src/tracking.ts';
 import { GUEST_PID, makeProc, writeCounters, type FakeProc } from './fake-proc.ts';
 
 const SOFT_DIRTY: Tracker = { type: 'soft-dirty', 'final-scan': true };
@@ -27,7 +28,7 @@ function trackingOf(
 ): { readonly tracking: Tracking; readonly warnings: Warning[] } {
   const warnings: Warning[] = [];
   const warn = (warning: Warning): unknown => warnings.push(warning);
-  const tracking = new Tracking({ requested, isGuestless, logger, warn, proc });
+  const tracking = createTracking({ requested, isGuestless, logger, warn, proc });
   t.teardown(() => tracking.release());
   return { tracking, warnings };
 }
