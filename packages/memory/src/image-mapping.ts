@@ -2,8 +2,8 @@
 // by window, each mapped when it is first needed and kept, since building its page tables costs as much as two scans.
 // Invariant: a page is touched only if mincore says at that moment that it is there. A mapped read of a hole would
 // allocate it, and one behind a truncated file's end ends the process by SIGBUS: that is why the engine is its own.
-// In a file without holes page tables are built before mincore is asked: madvise(2) sends no signal, and allocates only what
-// was punched since the round began.
+// In a file that has all its blocks page tables are built before mincore is asked: madvise(2) sends no signal, and allocates
+// no more holes than the file has blocks that are not its pages' (behind its end, say).
 // A file that cannot be mapped (hugetlbfs, no address space) is not an error: `compare` says so, and it is read.
 
 import { BATCH_PAGES, PAGE_SIZE, WINDOW_PAGES, WindowKernel } from '@pageferry/xbzrle';
@@ -11,7 +11,7 @@ import { pageCountOf } from './block.ts';
 import type { DigestTable } from './digest-table.ts';
 import type { MappingCalls } from './file-calls.ts';
 import type { ImageHandle } from './image-file.ts';
-import { checkNotTruncated, isWithoutHoles } from './page-io.ts';
+import { checkNotTruncated, hasAllBlocks } from './page-io.ts';
 
 /**
  * A batch with more absent pages than this is read as a whole. With 42 % of the pages single holes, comparing what is
@@ -50,8 +50,6 @@ export class ImageMapping {
   readonly #windows = new Map<number, Window>();
   /** False after the first window that could not be mapped. */
   #isMappable = true;
-  /** Whether the file had no hole when this round began. */
-  #isDense = false;
 
   constructor(options: ImageMappingOptions) {
     this.#options = options;
@@ -62,7 +60,6 @@ export class ImageMapping {
   /** Throws MemoryError: truncated, io. */
   startRound(): void {
     checkNotTruncated(this.#options.image);
-    this.#isDense = isWithoutHoles(this.#options.image);
   }
 
   /**
@@ -104,19 +101,20 @@ export class ImageMapping {
   }
 
   /**
-   * Fills in which pages may be touched; the result is how many may not. The first time it maps them at once: before mincore
-   * asks, where there was no hole, since it takes ten times as long for pages that have no page tables yet.
+   * Fills in which pages may be touched; the result is how many may not. The first time it builds their page tables at once,
+   * and where the file has all its blocks before mincore is asked, which takes ten times as long for pages without them.
    */
   #lookUp({ kernel, populated }: Window, at: number, pageCount: number): number {
-    const { calls } = this.#options;
+    const { image, calls } = this.#options;
     const pages = kernel.window.subarray(at * PAGE_SIZE, (at + pageCount) * PAGE_SIZE);
     const batch = Math.floor(at / BATCH_PAGES);
     const isFirst = populated[batch] === 0;
-    if (isFirst && this.#isDense) calls.populate(pages);
+    const isFull = isFirst && hasAllBlocks(image);
+    if (isFull) calls.populate(pages);
     calls.residentPages(pages, kernel.resident);
     const absentCount = kernel.absentCount(pageCount);
     if (isFirst && absentCount === 0) {
-      if (!this.#isDense) calls.populate(pages);
+      if (!isFull) calls.populate(pages);
       populated[batch] = 1;
     }
     return absentCount;

@@ -93,8 +93,11 @@ export function checkNotTruncated(image: ImageHandle): void {
   if (currentSizeBytes(image) < image.sizeBytes) throw truncated(image);
 }
 
-/** Whether the file occupies as many blocks as the image has bytes: it then had no hole at this moment. Throws MemoryError `io`. */
-export function isWithoutHoles(image: ImageHandle): boolean {
+/**
+ * Whether the file occupies as many blocks as the image has bytes. On tmpfs it then has no hole; elsewhere blocks may be
+ * others than those of its pages (metadata, what is reserved behind its end). Throws MemoryError `io`.
+ */
+export function hasAllBlocks(image: ImageHandle): boolean {
   return attempt('stat', image, () => fstatSync(image.fd)).blocks * STAT_BLOCK_BYTES >= image.sizeBytes;
 }
 

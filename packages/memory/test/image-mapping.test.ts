@@ -123,7 +123,7 @@ void t.test('a batch is copied as it is read; one with a hole is not, and stays 
   t.equal(allocatedPageCount(file.fd), PAGES - 1);
 });
 
-void t.test('page tables come before mincore only where the file has no hole', (t) => {
+void t.test('page tables come before mincore only where the file has all its blocks', (t) => {
   t.plan(3);
   const order: string[] = [];
   const calls: MappingCalls = {

@@ -1,6 +1,7 @@
 /**
  * The phases of a migration at either side, and QMP's word for each.
- * Invariant: what QMP has no word for is a phase, and every phase has its word, so that the two never contradict each other.
+ * Invariant: every phase has exactly one word of QMP's, so that the two never contradict each other; what is finer than those
+ * words is told by the phase alone.
  */
 import { z } from 'zod';
 

@@ -2,8 +2,9 @@
  * How the pages that the guest writes are found, over one migration: what each way (scan-tracking.ts, soft-dirty-tracking.ts)
  * has to say to the rounds and to the status.
  *
- * Invariant: a round is about less than everything only if every page that it leaves out is known to be what a round of
- * this attempt, which was about everything, has read. Where that is not known, everything is scanned, and the status says why.
+ * Invariant: a round is about less than everything only after a round of this attempt that was about everything, and the final
+ * round only if every page that it leaves out is known to be unwritten since it was read. Rounds before it may miss writes: the
+ * final one finds them.
  */
 import type { RoundScope, WatchedImage, WatchedWriters } from '@pageferry/memory';
 import type { TrackerStatus } from '@pageferry/protocol';

@@ -92,16 +92,6 @@ export class FrameSocket {
     });
   }
 
-  /**
-   * Within one host there is no network to be fair to, and a congestion control that paces by timers (bbr) takes a fifth of a
-   * bulk stage (ARCHITECTURE.md, What bounds the bulk stage): reno, which every kernel has. Connected sockets only.
-   */
-  leavePacing(): void {
-    const { localAddress, remoteAddress } = this.#socket;
-    const fd = descriptorOf(this.#socket);
-    if (fd !== undefined && localAddress === remoteAddress) system.setCongestionControl(fd, 'reno');
-  }
-
   /** Sends what is queued, then closes, without `ended`. */
   close(): void {
     this.#hasEnded = true;

@@ -33,7 +33,6 @@ const F_SETLEASE = 1024;
 const F_GETLEASE = 1025;
 const F_RDLCK = 0;
 const IPPROTO_TCP = 6;
-const TCP_CONGESTION = 13;
 const TCP_USER_TIMEOUT = 18;
 const PR_SET_PDEATHSIG = 1;
 const { SIGKILL, SIGURG } = constants.signals;
@@ -168,12 +167,6 @@ export const system = {
     const value = Uint32Array.of(milliseconds);
     if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value, value.byteLength) !== 0)
       throw systemError('setsockopt(TCP_USER_TIMEOUT)');
-  },
-
-  /** Chooses a TCP connection's congestion control by its name (tcp(7)). Only saves time: it may fail, if that one is not allowed. */
-  setCongestionControl(fd: number, name: string): void {
-    const value = Buffer.from(name);
-    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, value, value.length);
   },
 
   /**

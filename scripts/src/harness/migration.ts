@@ -43,7 +43,7 @@ export async function arm(
   return { uri, token, ...migrate };
 }
 
-/** Polls the source until the end, as often as the answer before says; `onStatus` sees every answer. Throws if it did not complete. */
+/** Polls the source until the end; `intervalMs` may depend on the last answer, `onStatus` sees every one. Throws if it did not complete. */
 export async function awaitCompleted(
   { source }: Daemons,
   intervalMs: number | ((status: MigrationStatus) => number),

@@ -62,7 +62,6 @@ export class DataConnection implements DigestSource {
       },
       () => {
         this.#socket.endWhenStalled(DATA_STALL_TIMEOUT_MS);
-        this.#socket.leavePacing();
         this.#socket.send(encodePreamble({ kind: 'data', sessionId }));
         const payload = encodeDataHello({ sessionKey, sessionId, epoch }, { stream, streamCount });
         this.#socket.send(encodeFrame({ type: FRAME_TYPE.dataHello, epoch, aux: 0, payload }));
