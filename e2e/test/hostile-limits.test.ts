@@ -60,7 +60,8 @@ void t.test('an engine is refused memory', async (t) => {
     leaveMemory(engine, 4 * MIB);
     hold.release();
     const { type, detail } = await answer;
-    t.equal(type, problemType('engine-died'), detail);
+    // An engine that has no memory left even to say so is given up after the time for its connections.
+    t.ok([problemType('engine-died'), problemType('peer-timeout')].includes(type), `${type}: ${detail}`);
     t.same(await findStrayGuests(rig, 'source'), [], 'the guest runs at the source only');
     await rig.destination.api.untilOver();
   });
